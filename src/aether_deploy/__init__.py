@@ -1,0 +1,1 @@
+"""One typed description of game worlds becomes a tree of Kubernetes manifests."""

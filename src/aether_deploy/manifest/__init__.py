@@ -1,0 +1,1 @@
+"""Manifests as values: names, labels, order, and their YAML text."""
