@@ -30,6 +30,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         line: Its line, from 1.
         column: Its column in characters, from 1.
         environment: The environment whose overlay causes the fault.
+        key: The key inside ``path`` that the fault is about, where the value is not: an unknown key.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     line: int | None = None
     column: int | None = None
     environment: str | None = None
+    key: str | None = None
 
     @property
     def message(self) -> str:
@@ -84,8 +86,16 @@ class InvariantError(Exception):
     """A promise of this program was broken by this program."""
 
 
+class Shown(str):
+    """A value that was already made ready for a message."""
+
+    __slots__ = ()
+
+
 def shown(value: object) -> str:
     """Return ``value`` as a message shows it: short, on one line, strings in single quotes."""
+    if isinstance(value, Shown):
+        return value
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -94,7 +104,7 @@ def shown(value: object) -> str:
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value[:61])
         return f"'{text[:57]}...'" if len(value) > 60 else f"'{text}'"
     if isinstance(value, (int, float)):
-        text = str(value)
+        text = str(getattr(value, "text", value))  # as the file spells it: 1.30 is not 1.3
         return text if len(text) <= 60 else f"{text[:57]}..."
     if isinstance(value, dict):
         return "a mapping"

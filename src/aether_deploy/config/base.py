@@ -1,0 +1,295 @@
+"""The base of every configuration type: frozen, keyword-only, checked once, trusted after.
+
+Building an object in Python and loading a document run the same type checks and the same rules. A rule is
+a method marked with :func:`rule`; it yields the faults it sees. Where a field could not be read, exactly
+the rules that look at it are left out, so that the report holds every other fault and no follow-up.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, TypeVar, dataclass_transform
+
+import msgspec
+from msgspec import UNSET, NODEFAULT
+
+from aether_deploy.config.nodes import (
+    FAULTY,
+    Node,
+    Path,
+    PythonOnly,
+    Sink,
+    compile_type,
+)
+from aether_deploy.problems import ConfigError, Problem, Severity, shown, suggestion
+
+FILLED: Any = UNSET
+"""Default of a field whose value comes from :meth:`Config.fill` when it is left out."""
+
+T = TypeVar("T")
+
+
+class Fault(msgspec.Struct, frozen=True, gc=False):
+    """What a rule reports: steps from its object to the value, and the words of a Problem."""
+
+    at: tuple[str | int, ...]
+    reason: str
+    fix: str
+    value: object = UNSET
+    severity: Severity = "error"
+    key: str | None = None
+
+
+Rule = Callable[[Any], Iterator[Fault]]
+
+
+def rule(method: Callable[[T], Iterator[Fault]]) -> Callable[[T], Iterator[Fault]]:
+    """Mark a method as a rule between fields. It may only read the object's fields and properties."""
+    method.__rule__ = True  # type: ignore[attr-defined]
+    return method
+
+
+class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of a Config, compiled.
+
+    Attributes:
+        name: The field's name.
+        node: What it may hold.
+        default: The value when left out; ``msgspec.NODEFAULT`` where it is required.
+        python_only: Who decides the field when a file is loaded, where a file may not.
+    """
+
+    name: str
+    node: Node
+    default: Any
+    python_only: str | None
+
+    @property
+    def required(self) -> bool:
+        return self.default is NODEFAULT
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """The fields and rules of a Config class, in the order of their definition."""
+
+    fields: tuple[FieldSpec, ...]
+    by_name: dict[str, FieldSpec]
+    rules: tuple[Rule, ...]
+
+
+_SPECS: dict[type, Spec] = {}
+
+
+def spec_of(cls: type["Config"]) -> Spec:
+    """Return the compiled fields and rules of ``cls``; compiled on first use, so importing stays cheap."""
+    spec = _SPECS.get(cls)
+    if spec is None:
+        spec = _SPECS[cls] = _compile_spec(cls)
+    return spec
+
+
+def _compile_spec(cls: type["Config"]) -> Spec:
+    annotations: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if issubclass(base, Config):
+            annotations |= getattr(base, "__annotations__", {})
+    fields = []
+    for name, default in zip(cls.__struct_fields__, _defaults(cls), strict=True):
+        annotation = annotations[name]
+        marks = getattr(annotation, "__metadata__", ())
+        python_only = next((mark.decided_by for mark in marks if isinstance(mark, PythonOnly)), None)
+        fields.append(
+            FieldSpec(name=name, node=compile_type(annotation), default=default, python_only=python_only)
+        )
+    rules = {
+        name: value
+        for base in reversed(cls.__mro__)
+        for name, value in vars(base).items()
+        if hasattr(value, "__rule__")
+    }
+    return Spec(tuple(fields), {field.name: field for field in fields}, tuple(rules.values()))
+
+
+def _defaults(cls: type["Config"]) -> list[Any]:
+    given = [_made(default) for default in cls.__struct_defaults__]
+    return [NODEFAULT] * (len(cls.__struct_fields__) - len(given)) + given
+
+
+def _made(default: Any) -> Any:
+    factory = getattr(default, "factory", None)  # msgspec turns a default of {} into a factory
+    return default if factory is None else factory()
+
+
+class _FaultyFieldError(Exception):
+    """A rule looked at a field that could not be read."""
+
+
+class _View:
+    """The readable fields of an object that could not be built, for the rules that need no others."""
+
+    def __init__(self, cls: type["Config"], values: dict[str, Any]) -> None:
+        self.__dict__["_cls"], self.__dict__["_values"] = cls, values
+
+    def __getattr__(self, name: str) -> Any:
+        cls, values = self.__dict__["_cls"], self.__dict__["_values"]
+        if name in values:
+            return values[name]
+        if name in cls.__struct_fields__:
+            raise _FaultyFieldError(name)
+        return vars(next(base for base in cls.__mro__ if name in vars(base)))[name].__get__(self, cls)
+
+
+class _Meta(msgspec.StructMeta):
+    """Makes every Config frozen and keyword-only, and construction a checked reading."""
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        options = {"frozen": True, "kw_only": True, "forbid_unknown_fields": True, **options}
+        return super().__new__(mcls, name, bases, namespace, **options)
+
+    def __call__(cls, *args: Any, **given: Any) -> Any:
+        if args:
+            raise TypeError(f"{cls.__name__} takes keyword arguments only")
+        sink = Sink(python=True)
+        value = cls.read_values(given, None, sink)  # type: ignore[attr-defined]
+        if value is FAULTY or sink.failed:
+            raise ConfigError(problem for problem in sink.distinct() if problem.severity == "error")
+        return value
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
+class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
+    """Base of all configuration types.
+
+    Guarantee:
+        An instance satisfies the types and every error rule of its class; warnings are in
+        :meth:`problems`. Lists become tuples. Equal values compare equal however they were made.
+
+    Raises:
+        ConfigError: On construction and loading, with all faults at once.
+    """
+
+    @classmethod
+    def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return ``given`` with defaults that depend on it. The base adds none."""
+        return given
+
+    @classmethod
+    def load(cls, values: Mapping[str, Any]) -> Self:
+        """Build an object from plain values, as a file holds them.
+
+        Raises:
+            ConfigError: With every fault of the whole document.
+        """
+        sink = Sink()
+        value = cls.read_values(values, None, sink)
+        if value is FAULTY or sink.failed:
+            raise ConfigError(sink.distinct())
+        return value  # type: ignore[no-any-return]
+
+    @classmethod
+    def read_values(cls, raw: object, path: Path, sink: Sink) -> Any:
+        """Read ``raw`` into an object; report every fault to ``sink`` and return FAULTY where none can be."""
+        if isinstance(raw, cls):
+            return raw
+        if not isinstance(raw, Mapping):
+            return sink.fault(path, "expected a mapping", "write a mapping: { ... }", value=shown(raw))
+        spec = spec_of(cls)
+        given = raw if sink.partial else cls.fill(raw)
+        values: dict[str, Any] = {}
+        _report_unknown(raw, spec, path, sink)
+        for field in spec.fields:
+            name = field.name
+            each = given.get(name, UNSET)
+            if each is UNSET:
+                if not field.required:
+                    values[name] = field.default
+                elif not sink.partial:
+                    sink.fault(path, f"lacks '{name}'", f"add {name}: {field.node.expects}")
+            elif field.python_only is not None and not sink.python and name in raw:
+                sink.fault((path, name), f"not set in a file; {field.python_only}", "remove it", value=shown(each))
+            elif each is not None or not sink.partial:
+                value = field.node.read(each, (path, name), sink)
+                if value is not FAULTY:
+                    values[name] = value
+        if sink.partial:
+            return given
+        return _build(cls, spec, values, path, sink)
+
+    def as_given(self) -> dict[str, Any]:
+        """Return what the object says beyond its type's defaults, as plain values."""
+        return self.to_values()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return everything the rules say of this object and the objects inside it, warnings included."""
+        sink = Sink(python=True)
+        _judge(self, None, sink)
+        return sink.distinct()
+
+    def to_values(self) -> dict[str, Any]:
+        """Return the object as plain values in field order; ``load`` turns them into an equal object."""
+        return {
+            field.name: plain(value)
+            for field in spec_of(type(self)).fields
+            if (value := getattr(self, field.name)) is not UNSET and value != field.default
+        }
+
+
+def plain(value: Any) -> Any:
+    """Return a field's value as plain values: no Config, no tuple, off as ``none``."""
+    if isinstance(value, Config):
+        return value.to_values()
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if value is None:
+        return "none"
+    return getattr(value, "value", value)
+
+
+def _report_unknown(raw: Mapping[str, Any], spec: Spec, path: Path, sink: Sink) -> None:
+    if raw.keys() <= spec.by_name.keys():
+        return
+    for key in raw:
+        if key not in spec.by_name:
+            known = [name for name, field in spec.by_name.items() if sink.python or not field.python_only]
+            fix = suggestion(str(key), known, f"remove it; known are {', '.join(known)}")
+            sink.fault(path, f"has unknown key {shown(key)}", fix, key=str(key))
+
+
+def _build(cls: type[Config], spec: Spec, values: dict[str, Any], path: Path, sink: Sink) -> Any:
+    if len(values) == len(spec.fields):
+        built = msgspec.StructMeta.__call__(cls, **values)
+        _run_rules(built, spec, path, sink)
+        return built
+    _run_rules(_View(cls, values), spec, path, sink)
+    return FAULTY
+
+
+def _run_rules(target: object, spec: Spec, path: Path, sink: Sink) -> None:
+    for check in spec.rules:
+        try:
+            faults = list(check(target))
+        except _FaultyFieldError:
+            continue
+        for fault in faults:
+            where = path
+            for step in fault.at:
+                where = (where, step)
+            value = None if fault.value is UNSET else shown(fault.value)
+            sink.fault(
+                where, fault.reason, fault.fix, value=value, severity=fault.severity, key=fault.key
+            )
+
+
+def _judge(value: object, path: Path, sink: Sink) -> None:
+    if isinstance(value, Config):
+        spec = spec_of(type(value))
+        _run_rules(value, spec, path, sink)
+        for field in spec.fields:
+            _judge(getattr(value, field.name), (path, field.name), sink)
+    elif isinstance(value, tuple):
+        for index, each in enumerate(value):
+            _judge(each, (path, index), sink)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            _judge(each, (path, key), sink)
+

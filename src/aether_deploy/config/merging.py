@@ -1,0 +1,95 @@
+"""Layers make one document: maps merge, ``null`` removes, lists of named things merge by their key.
+
+RFC 7386 (JSON Merge Patch), except that the type of a field may say that its list is keyed. Inside an
+overlay that is itself stored for later (``per_region``), ``null`` stays, because it has not acted yet.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aether_deploy.config.base import spec_of
+from aether_deploy.config.nodes import (
+    AnyNode,
+    ConfigNode,
+    Keyed,
+    ListNode,
+    MapNode,
+    Node,
+    OptionalNode,
+    PartialNode,
+)
+
+_ANY = AnyNode()
+
+
+def child(node: Node, step: object) -> Node:
+    """Return the node of what a value of ``node`` holds at ``step``; an untyped one where it is unknown."""
+    match node:
+        case OptionalNode():
+            return child(node.inner, step)
+        case ConfigNode():
+            field = spec_of(node.cls).by_name.get(str(step))
+            return field.node if field else _ANY
+        case PartialNode():
+            field = spec_of(node.partial.cls).by_name.get(str(step))
+            return field.node if field else _ANY
+        case MapNode():
+            return node.value
+        case ListNode():
+            return node.item
+    return _ANY
+
+
+def list_key(node: Node) -> Keyed | None:
+    """Return by what a list of ``node`` merges; None where a later list replaces it whole."""
+    if isinstance(node, OptionalNode):
+        return list_key(node.inner)
+    return node.keyed if isinstance(node, ListNode) else None
+
+
+def merge(base: object, overlay: object, node: Node, *, keep_null: bool = False) -> Any:
+    """Return ``base`` with ``overlay`` laid over it, by the type of ``node``. Neither is changed."""
+    if isinstance(overlay, Mapping):
+        return _merge_maps(base if isinstance(base, Mapping) else {}, overlay, node, keep_null)
+    keyed = list_key(node)
+    if keyed is not None and isinstance(base, (list, tuple)) and isinstance(overlay, (list, tuple)):
+        return _merge_lists(base, overlay, node, keyed, keep_null)
+    if keyed is not None and isinstance(overlay, (list, tuple)):
+        return [merge(None, item, child(node, 0), keep_null=keep_null) for item in overlay]
+    return overlay
+
+
+def _merge_maps(base: Mapping[str, Any], overlay: Mapping[str, Any], node: Node, keep_null: bool) -> dict[str, Any]:
+    merged = dict(base)
+    keep_null = keep_null or (isinstance(node, PartialNode) and node.partial.overlay)
+    for key, value in overlay.items():
+        if value is None and not keep_null:
+            merged.pop(key, None)
+        elif isinstance(value, (Mapping, list, tuple)):
+            merged[key] = merge(merged.get(key), value, child(node, key), keep_null=keep_null)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _merge_lists(
+    base: list[Any] | tuple[Any, ...],
+    overlay: list[Any] | tuple[Any, ...],
+    node: Node,
+    keyed: Keyed,
+    keep_null: bool,
+) -> list[Any]:
+    """Items meet by key, each at most once, so that a name given twice stays visible as a fault."""
+    merged = list(base)
+    places: dict[object, int] = {}
+    for index, item in enumerate(base):
+        key = keyed.key_of(item)
+        if key is not None:
+            places.setdefault(key, index)
+    for item in overlay:
+        place = places.pop(keyed.key_of(item), None)
+        if place is None:
+            merged.append(merge(None, item, child(node, 0), keep_null=keep_null))
+        else:
+            merged[place] = merge(merged[place], item, child(node, 0), keep_null=keep_null)
+    return merged

@@ -1,0 +1,543 @@
+"""What a field may hold: one node per kind of type, each reading raw values and reporting every fault.
+
+A field's annotation is compiled once into a tree of nodes. Reading never raises for the user's faults:
+it reports them to a :class:`Sink` and returns :data:`FAULTY`, so that one pass finds all of them.
+The same tree is what the JSON Schema, the layering of files and ``explain`` are derived from.
+"""
+
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Any, Final, Literal
+
+import msgspec
+
+from aether_deploy.problems import Problem, Severity, shown, suggestion
+
+Path = tuple[Any, str | int] | None
+"""A place as a chain ``(parent, step)``; None is the root. Cheap to extend, written out only for a fault."""
+
+
+class _Faulty:
+    def __repr__(self) -> str:
+        return "FAULTY"
+
+
+FAULTY: Final = _Faulty()
+"""Stands for a value that was reported and cannot be built."""
+
+# Characters that Kustomize, Go's YAML or an XML log reader drops or rewrites however they are quoted
+# (C0 but tab and newline, DEL and C1 with NEL, line and paragraph separators, BOM, non-characters, surrogates).
+UNCARRIED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
+def steps(path: Path) -> tuple[str | int, ...]:
+    """Return ``path`` as plain steps from the root."""
+    found: list[str | int] = []
+    while path is not None:
+        path, step = path
+        found.append(step)
+    return tuple(reversed(found))
+
+
+def path_text(path: Iterable[str | int]) -> str:
+    """Return the JSONPath of ``path``: ``$.worlds[0].labels['a.b/c']``."""
+    text = "$"
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", step):
+            text += f".{step}"
+        else:
+            escaped = step.replace("\\", "\\\\").replace("'", "\\'")
+            text += f"['{escaped}']"
+    return text
+
+
+class Sink:
+    """Collects the problems of one reading.
+
+    Attributes:
+        found: Every fault so far, in document order, each with the steps of its path.
+        partial: Read an overlay: nothing is required, null removes, cross-field rules wait.
+        python: Values come from Python code, which may set fields that a file may not.
+    """
+
+    __slots__ = ("found", "partial", "python")
+
+    def __init__(self, *, partial: bool = False, python: bool = False) -> None:
+        self.found: list[tuple[tuple[str | int, ...], Problem]] = []
+        self.partial = partial
+        self.python = python
+
+    def fault(
+        self,
+        path: Path,
+        reason: str,
+        fix: str,
+        *,
+        value: str | None = None,
+        severity: Severity = "error",
+        key: str | None = None,
+    ) -> _Faulty:
+        where = steps(path)
+        problem = Problem(
+            path=path_text(where), reason=reason, fix=fix, value=value, severity=severity, key=key
+        )
+        self.found.append((where, problem))
+        return FAULTY
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(problem for _, problem in self.found)
+
+    def distinct(self) -> tuple[Problem, ...]:
+        """Return the problems, each once: an entry and its placements may show the same fault."""
+        return tuple(dict.fromkeys(self.problems))
+
+    @property
+    def failed(self) -> bool:
+        return any(problem.severity == "error" for _, problem in self.found)
+
+
+# --- rules that an annotation carries -----------------------------------------------------------------
+
+
+class TextRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What a text must look like.
+
+    Attributes:
+        what: The field's term for it: ``a DNS-1123 label``.
+        fix: How to mend one that does not match.
+        pattern: Regular expression for the whole text, in the dialect that JSON Schema shares.
+        max_length: Characters, inclusive.
+        check: Says what is wrong with a text that matches ``pattern``, or None.
+        numbers: Whole numbers are read as their text (quantities: ``cpu_limit: 2``).
+    """
+
+    what: str
+    fix: str
+    pattern: str | None = None
+    max_length: int | None = None
+    check: Callable[[str], str | None] | None = None
+    numbers: bool = False
+
+
+class WholeRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of a whole number, inclusive, and how a text stands for one (durations)."""
+
+    ge: int | None = None
+    le: int | None = None
+    parse: Callable[[str], int] | None = None
+    parse_pattern: str | None = None
+
+
+class NumberRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of a number, inclusive."""
+
+    ge: float
+    le: float
+
+
+class Keyed(msgspec.Struct, frozen=True):
+    """A list of named things: layers merge it by this field of its items."""
+
+    field: str
+
+    def key_of(self, item: object) -> object:
+        """Return what identifies ``item``; None where it has no usable key. A pair is unordered."""
+        key = item.get(self.field) if isinstance(item, Mapping) else getattr(item, self.field, None)
+        if isinstance(key, (list, tuple)):
+            return frozenset(part for part in key if isinstance(part, str))
+        return key if isinstance(key, str) else None
+
+
+class PythonOnly(msgspec.Struct, frozen=True):
+    """A field that Python code may set and a file may not, because something else decides it there."""
+
+    decided_by: str
+
+
+class Partial(msgspec.Struct, frozen=True):
+    """The value is a mapping with some fields of a Config: an overlay, or an entry still to be layered.
+
+    Attributes:
+        of: The Config class, or a function that returns it where it is not yet defined.
+        required: Fields that the mapping must have.
+        overlay: ``null`` in it waits to remove something from what the overlay is laid over.
+        checked: Keys and types are checked where the mapping stands, not only once it is laid over.
+    """
+
+    of: Any
+    required: tuple[str, ...] = ()
+    overlay: bool = True
+    checked: bool = True
+
+    @property
+    def cls(self) -> Any:
+        return self.of if isinstance(self.of, type) else self.of()
+
+
+class Placeholders(msgspec.Struct, frozen=True):
+    """Names that ``{name}`` stands for in this text."""
+
+    names: tuple[str, ...]
+
+
+# --- nodes -----------------------------------------------------------------------------------------------
+
+
+class Node:
+    """One kind of value."""
+
+    __slots__ = ()
+    expects = "a value"
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        """Return the value of ``raw``, or report what is wrong and return FAULTY."""
+        raise NotImplementedError
+
+    def refuse(self, raw: object, path: Path, sink: Sink, fix: str) -> _Faulty:
+        return sink.fault(path, f"expected {self.expects}", fix, value=shown(raw))
+
+
+class AnyNode(Node):
+    """Whatever a document can hold."""
+
+    __slots__ = ()
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        return raw
+
+
+class TextNode(Node):
+    __slots__ = ("_match", "expects", "placeholders", "rule")
+
+    def __init__(self, rule: TextRule | None, placeholders: Placeholders | None) -> None:
+        self.rule = rule
+        self.placeholders = placeholders
+        self.expects = rule.what if rule else "text"
+        self._match = re.compile(rule.pattern).fullmatch if rule and rule.pattern else None
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if type(raw) is not str:
+            if isinstance(raw, str):
+                raw = str(raw)
+            elif self.rule and self.rule.numbers and type(raw) is int:
+                raw = str(raw)
+            else:
+                return self.refuse(raw, path, sink, self._unquoted_fix(raw))
+        if not raw.isprintable() and (bad := UNCARRIED.search(raw)):
+            reason = f"holds U+{ord(bad.group()):04X} at character {bad.start() + 1}, which no YAML pipeline carries"
+            return sink.fault(path, reason, "remove the character", value=shown(raw))
+        rule = self.rule
+        if rule is None:
+            return raw
+        if rule.max_length is not None and len(raw) > rule.max_length:
+            reason = f"has {len(raw)} characters; {rule.what} has at most {rule.max_length}"
+            return sink.fault(path, reason, "shorten it", value=shown(raw))
+        if self._match is not None and not self._match(raw):
+            return sink.fault(path, f"not {rule.what}", rule.fix, value=shown(raw))
+        if rule.check is not None and (complaint := rule.check(raw)) is not None:
+            return sink.fault(path, complaint, rule.fix, value=shown(raw))
+        if self.placeholders is not None:
+            return self._checked_placeholders(raw, path, sink)
+        return raw
+
+    def _checked_placeholders(self, raw: str, path: Path, sink: Sink) -> Any:
+        assert self.placeholders is not None
+        known = self.placeholders.names
+        for name in re.findall(r"\{([^{}]*)\}", raw):
+            if name not in known:
+                braced = ", ".join(f"{{{each}}}" for each in known)
+                fix = suggestion(name, known, f"use one of {braced}")
+                return sink.fault(path, f"has no placeholder {{{name}}}", fix, value=shown(raw))
+        return raw
+
+    def _unquoted_fix(self, raw: object) -> str:
+        if not isinstance(raw, (bool, int, float)):
+            return self.rule.fix if self.rule else "write text"
+        source = str(getattr(raw, "text", shown(raw)))
+        return f'quote it: "{source}"' if self._match is None or self._match(source) or not self.rule else self.rule.fix
+
+
+class WholeNode(Node):
+    __slots__ = ("rule",)
+    expects = "a whole number"
+
+    def __init__(self, rule: WholeRule) -> None:
+        self.rule = rule
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        rule = self.rule
+        value = raw
+        if type(raw) is not int:
+            if isinstance(raw, str) and rule.parse is not None:
+                try:
+                    value = rule.parse(raw)
+                except ValueError as error:
+                    return sink.fault(path, str(error), "write seconds, or text such as 5m", value=shown(raw))
+            else:
+                return self.refuse(raw, path, sink, self._fix(raw))
+        assert isinstance(value, int)
+        if rule.ge is not None and value < rule.ge:
+            return sink.fault(path, f"less than {rule.ge}", f"set it to {rule.ge} or more", value=shown(raw))
+        if rule.le is not None and value > rule.le:
+            return sink.fault(path, f"more than {rule.le}", f"set it to {rule.le} or less", value=shown(raw))
+        return value
+
+    @staticmethod
+    def _fix(raw: object) -> str:
+        if isinstance(raw, str) and re.fullmatch(r"[+-]?[0-9]+", raw):
+            return f"remove the quotes: {int(raw)}" if len(raw) < 30 else "remove the quotes"
+        return "write a whole number"
+
+
+class NumberNode(Node):
+    __slots__ = ("rule",)
+    expects = "a number"
+
+    def __init__(self, rule: NumberRule) -> None:
+        self.rule = rule
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if isinstance(raw, bool) or not isinstance(raw, (int, float)):
+            return self.refuse(raw, path, sink, "write a number")
+        if not self.rule.ge <= raw <= self.rule.le:
+            reason = f"not between {self.rule.ge:g} and {self.rule.le:g}"
+            return sink.fault(path, reason, "write a number between them", value=shown(raw))
+        return float(raw)
+
+
+class BoolNode(Node):
+    __slots__ = ()
+    expects = "true or false"
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if type(raw) is bool:
+            return raw
+        return self.refuse(raw, path, sink, "write true or false, without quotes")
+
+
+class ChoiceNode(Node):
+    """A closed set of words; ``enum`` is the class whose members they name, if any."""
+
+    __slots__ = ("choices", "enum", "expects")
+
+    def __init__(self, choices: tuple[Any, ...], enum: type[Enum] | None) -> None:
+        self.choices = choices
+        self.enum = enum
+        self.expects = "one of " + ", ".join(str(choice) for choice in choices)
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if self.enum is not None and isinstance(raw, self.enum):
+            return raw
+        for choice in self.choices:
+            if type(choice) is type(raw) and choice == raw:
+                return self.enum(raw) if self.enum is not None else raw
+        words = [choice for choice in self.choices if isinstance(choice, str)]
+        fix = f"write {self.expects}"
+        return self.refuse(raw, path, sink, suggestion(raw, words, fix) if isinstance(raw, str) else fix)
+
+
+class OptionalNode(Node):
+    """The inner type, or off: ``none`` in a file, None in Python."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Node) -> None:
+        self.inner = inner
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if raw is None or raw == "none":
+            return None
+        return self.inner.read(raw, path, sink)
+
+
+class UnionNode(Node):
+    """One of several plain types, told apart by the raw value's type (``true`` or a word)."""
+
+    __slots__ = ("expects", "members")
+
+    def __init__(self, members: tuple[Node, ...]) -> None:
+        self.members = members
+        self.expects = " or ".join(member.expects for member in members)
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        for member in self.members:
+            attempt = Sink(partial=sink.partial, python=sink.python)
+            value = member.read(raw, path, attempt)
+            if value is not FAULTY:
+                return value
+        return self.refuse(raw, path, sink, f"write {self.expects}")
+
+
+class ListNode(Node):
+    __slots__ = ("item", "keyed", "min_items")
+    expects = "a list"
+
+    def __init__(self, item: Node, keyed: Keyed | None) -> None:
+        self.item = item
+        self.keyed = keyed
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if not isinstance(raw, (list, tuple)):
+            return self.refuse(raw, path, sink, "write a list: [ ... ]")
+        read = self.item.read
+        values = [read(each, (path, index), sink) for index, each in enumerate(raw)]
+        if any(value is FAULTY for value in values):
+            return FAULTY
+        if self.keyed is not None and self._repeats(raw, path, sink):
+            return FAULTY
+        return tuple(values)
+
+    def _repeats(self, raw: list[object] | tuple[object, ...], path: Path, sink: Sink) -> bool:
+        assert self.keyed is not None
+        first: dict[object, int] = {}
+        repeats = False
+        for index, item in enumerate(raw):
+            key = self.keyed.key_of(item)
+            if key is not None and first.setdefault(key, index) != index:
+                repeats = True
+                name = self.keyed.field
+                value = shown(key) if isinstance(key, str) else shown(" - ".join(sorted(map(str, key))))  # type: ignore[call-overload]
+                where = ((path, index), name)
+                sink.fault(where, f"repeats item {first[key]} of the same list", f"give it another {name}, or merge both", value=value)
+        return repeats
+
+
+class MapNode(Node):
+    __slots__ = ("key", "value")
+    expects = "a mapping"
+
+    def __init__(self, key: Node, value: Node) -> None:
+        self.key = key
+        self.value = value
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if not isinstance(raw, Mapping):
+            return self.refuse(raw, path, sink, "write a mapping: { ... }")
+        values: dict[str, Any] = {}
+        for key, each in raw.items():
+            where = (path, key)
+            if each is None and sink.partial:
+                continue
+            name, value = self._key(key, where, sink), self.value.read(each, where, sink)
+            values[str(name)] = FAULTY if name is FAULTY else value
+        return FAULTY if any(value is FAULTY for value in values.values()) else values
+
+    def _key(self, key: object, where: Path, sink: Sink) -> Any:
+        attempt = Sink()
+        name = self.key.read(key, where, attempt)
+        for problem in attempt.problems:
+            reason = problem.reason.removeprefix("not ")
+            says = f"its key is not {reason}" if reason != problem.reason else f"its key {problem.message}"
+            sink.fault(where, says, problem.fix, key=str(key))
+        return name
+
+
+class ConfigNode(Node):
+    __slots__ = ("cls",)
+    expects = "a mapping"
+
+    def __init__(self, cls: Any) -> None:
+        self.cls = cls
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        return self.cls.read_values(raw, path, sink)
+
+
+class PartialNode(Node):
+    """Checks keys and types of some fields of a Config and hands the raw mapping on, for layering."""
+
+    __slots__ = ("partial",)
+    expects = "a mapping"
+
+    def __init__(self, partial: Partial) -> None:
+        self.partial = partial
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        """Return the mapping even with faults in it: rules on the whole document still want to see it."""
+        given = type(raw).as_given(raw) if _is_config(raw) else raw  # type: ignore[attr-defined]
+        if not isinstance(given, Mapping):
+            return self.refuse(raw, path, sink, "write a mapping: { ... }")
+        if self.partial.checked:
+            inner = Sink(partial=True)
+            compile_type(self.partial.cls).read(given, path, inner)
+            sink.found += inner.found
+        for name in self.partial.required:
+            if given.get(name) is None:
+                sink.fault(path, f"lacks '{name}'", f"add {name}")
+        return given
+
+
+def _is_config(value: object) -> bool:
+    return isinstance(value, msgspec.Struct) and hasattr(value, "as_given")
+
+
+# --- compiling an annotation ------------------------------------------------------------------------------
+
+_COMPILED: dict[Any, Node] = {}
+
+
+def compile_type(annotation: Any) -> Node:
+    """Return the node of a field's annotation; equal annotations share one."""
+    try:
+        return _COMPILED[annotation]
+    except KeyError:
+        node = _COMPILED[annotation] = _compile(annotation, ())
+        return node
+    except TypeError:  # an unhashable part, such as a Partial with a list
+        return _compile(annotation, ())
+
+
+def _first(rules: tuple[Any, ...], kind: type) -> Any:
+    return next((rule for rule in rules if isinstance(rule, kind)), None)
+
+
+def _compile(annotation: Any, rules: tuple[Any, ...]) -> Node:
+    if isinstance(annotation, typing.TypeAliasType) if hasattr(typing, "TypeAliasType") else False:
+        return _compile(annotation.__value__, rules)
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        inner, *more = typing.get_args(annotation)
+        return _compile(inner, (*more, *rules))
+    if partial := _first(rules, Partial):
+        return PartialNode(partial)
+    if origin in (typing.Union, types.UnionType):
+        return _compile_union(typing.get_args(annotation), rules)
+    if origin is Literal:
+        return ChoiceNode(typing.get_args(annotation), None)
+    if origin is tuple:
+        return ListNode(compile_type(typing.get_args(annotation)[0]), _first(rules, Keyed))
+    if origin in (dict, Mapping) or isinstance(origin, type) and issubclass(origin, Mapping):
+        key, value = typing.get_args(annotation)
+        return MapNode(compile_type(key), compile_type(value))
+    return _compile_plain(annotation, rules)
+
+
+def _compile_union(members: tuple[Any, ...], rules: tuple[Any, ...]) -> Node:
+    real = [m for m in members if m is not type(None) and m is not msgspec.UnsetType]
+    nodes = tuple(_compile(member, rules) for member in real)
+    inner = nodes[0] if len(nodes) == 1 else UnionNode(nodes)
+    return OptionalNode(inner) if type(None) in members else inner
+
+
+def _compile_plain(annotation: Any, rules: tuple[Any, ...]) -> Node:
+    if annotation is Any:
+        return AnyNode()
+    if annotation is str:
+        return TextNode(_first(rules, TextRule), _first(rules, Placeholders))
+    if annotation is bool:
+        return BoolNode()
+    if annotation is int:
+        return WholeNode(_first(rules, WholeRule) or WholeRule())
+    if annotation is float:
+        return NumberNode(_first(rules, NumberRule) or NumberRule(ge=-1e308, le=1e308))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ChoiceNode(tuple(member.value for member in annotation), annotation)
+    if hasattr(annotation, "read_values"):
+        return ConfigNode(annotation)
+    raise TypeError(f"no node for the annotation {annotation!r}")

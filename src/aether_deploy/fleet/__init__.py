@@ -1,0 +1,1 @@
+"""World servers and the stateless services around them: settings, rules, manifests."""

@@ -1,0 +1,171 @@
+"""How a workload is reached, and what may reach it: Services and the network policy."""
+
+from typing import Any
+
+from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.pod import metadata_of
+from aether_deploy.fleet.rules import deviations
+from aether_deploy.fleet.surroundings import Peer, Surroundings
+from aether_deploy.fleet.waivers import waiver_annotations
+from aether_deploy.manifest.labels import POD_INDEX, selector_labels
+
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+# Cloud DNS and NodeLocal DNSCache answer on link-local addresses, which no pod selector matches.
+LINK_LOCAL = "169.254.0.0/16"
+INTERNAL_ANNOTATIONS = {
+    "aws": {
+        "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
+        "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
+    },
+    "gcp": {"networking.gke.io/load-balancer-type": "Internal"},
+    "azure": {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"},
+}
+
+
+def service_ports(config: DeploymentConfig, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+    """Return the Service form of the named ports, or of all."""
+    return [
+        {"name": port.name, "port": port.port, "targetPort": port.name, "protocol": port.protocol}
+        for port in config.ports
+        if port.enabled and (names is None or port.name in names)
+    ]
+
+
+def render_services(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
+    """Return the Services of a workload: for clients, headless for a StatefulSet, and for the outside."""
+    ports = service_ports(config)
+    if not ports:
+        return []
+    traffic = {"trafficDistribution": "PreferSameZone"} if config.traffic == "prefer_zone" else {}
+    client = {
+        "type": "ClusterIP",
+        "selector": selector_labels(config.name),
+        "ports": ports,
+        **traffic,
+    }
+    services = [_service(config, surroundings, config.name, client)]
+    if config.is_stateful:
+        services.append(headless_service(config, surroundings))
+    if config.expose is not None:
+        services += _outside_services(config, surroundings)
+    return services
+
+
+def headless_service(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
+    """Return the Service that gives each pod of a StatefulSet its name, ready or not."""
+    spec = {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": selector_labels(config.name),
+        "ports": service_ports(config),
+    }
+    return _service(config, surroundings, f"{config.name}-headless", spec)
+
+
+def _outside_services(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
+    expose = config.expose
+    assert expose is not None
+    annotations = dict(expose.annotations)
+    if expose.internal:
+        annotations = {**INTERNAL_ANNOTATIONS.get(surroundings.provider or "", {}), **annotations}
+    if "node_port" in (deviates := deviations(config)):
+        annotations |= waiver_annotations({"node_port": deviates["node_port"]})
+    spec: dict[str, Any] = {"type": expose.type}
+    if expose.external_traffic_policy is not None:
+        spec["externalTrafficPolicy"] = expose.external_traffic_policy
+    ports = service_ports(config, expose.ports)
+    if not expose.per_pod:
+        spec |= {"selector": selector_labels(config.name), "ports": ports}
+        return [_service(config, surroundings, f"{config.name}-external", spec, annotations)]
+    return [
+        _service(
+            config,
+            surroundings,
+            f"{config.name}-{ordinal}",
+            {**spec, "selector": {**selector_labels(config.name), POD_INDEX: str(ordinal)}, "ports": ports},
+            annotations,
+        )
+        for ordinal in range(config.most_pods)
+    ]
+
+
+def _service(
+    config: DeploymentConfig,
+    surroundings: Surroundings,
+    name: str,
+    spec: dict[str, Any],
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata_of(config, surroundings, name=name, annotations=annotations),
+        "spec": spec,
+    }
+
+
+def render_network_policy(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
+    """Return the policy of a workload's pods: what ``uses``, ``expose``, monitoring and DNS need, no more."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata_of(config, surroundings),
+        "spec": {
+            "podSelector": {"matchLabels": selector_labels(config.name)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": _ingress(config, surroundings),
+            "egress": _egress(config, surroundings),
+        },
+    }
+
+
+def _policy_ports(config: DeploymentConfig, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+    return [
+        {"protocol": port["protocol"], "port": port["port"]} for port in service_ports(config, names)
+    ]
+
+
+def _ingress(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = []
+    if surroundings.used_by:
+        rules.append({"from": [_pods_of(peer) for peer in surroundings.used_by], "ports": _policy_ports(config)})
+    if config.expose is not None:
+        rules.append({"ports": _policy_ports(config, config.expose.ports)})
+    if config.metrics is not None:
+        where = surroundings.monitoring_namespace
+        selector = {"matchLabels": {NAMESPACE_NAME: where}} if where else {}
+        ports = _policy_ports(config, (config.metrics.port,))
+        rules.append({"from": [{"namespaceSelector": selector}], "ports": ports})
+    if config.network.allow_from:
+        blocks = [{"ipBlock": {"cidr": cidr}} for cidr in config.network.allow_from]
+        rules.append({"from": blocks, "ports": _policy_ports(config)})
+    return [each for each in rules if each["ports"]]
+
+
+def _egress(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = [
+        {
+            "to": [
+                {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: "kube-system"}}},
+                {"ipBlock": {"cidr": LINK_LOCAL}},
+            ],
+            "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+        }
+    ]
+    for name in config.uses:
+        peer = surroundings.uses.get(name, Peer(name=name))
+        ports = [{"protocol": protocol, "port": number} for _, number, protocol in peer.ports]
+        allowed: dict[str, Any] = {} if peer.external else {"to": [_pods_of(peer)]}
+        if peer.external and config.network.allow_to:
+            continue  # the blocks below lead there
+        rules.append({**allowed, **({"ports": ports} if ports else {})})
+    if config.network.allow_to:
+        rules.append({"to": [{"ipBlock": {"cidr": cidr}} for cidr in config.network.allow_to]})
+    return rules
+
+
+def _pods_of(peer: Peer) -> dict[str, Any]:
+    pods: dict[str, Any] = {"podSelector": {"matchLabels": selector_labels(peer.name)}}
+    if peer.namespace is not None:
+        pods = {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: peer.namespace}}, **pods}
+    return pods

@@ -1,0 +1,352 @@
+"""The pod of a workload: containers, volumes, identity, scheduling."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aether_deploy.config.nodes import UNCARRIED
+from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.parts import ContainerConfig, PreStopConfig, ResourceRequirements
+from aether_deploy.fleet.rules import deviations
+from aether_deploy.fleet.surroundings import Peer, Surroundings
+from aether_deploy.fleet.waivers import waiver_annotations
+from aether_deploy.manifest.labels import object_labels, selector_labels
+from aether_deploy.placement.config import Neighbour, affinity_fragment, spread_fragment
+from aether_deploy.probes.config import Probe, ProbeConfig, probe_fragment
+from aether_deploy.problems import ConfigError, Problem
+from aether_deploy.quantities import canonical
+
+SECRET_MODE = 0o440  # the pod's group reads, nobody writes; Kubernetes wants it decimal
+COMPONENTS = {"worlds": "world", "services": "service"}
+
+
+def labels_of(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, str]:
+    """Return the labels of every object of the workload."""
+    return object_labels(
+        config.name,
+        component=COMPONENTS[config.workload_class],
+        system=surroundings.system,
+        own=config.labels,
+    )
+
+
+def metadata_of(
+    config: DeploymentConfig,
+    surroundings: Surroundings,
+    *,
+    name: str | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the metadata of one of the workload's objects."""
+    metadata: dict[str, Any] = {
+        "name": name or config.name,
+        "namespace": config.namespace,
+        "labels": labels_of(config, surroundings),
+    }
+    said = {**config.annotations, **(annotations or {})}
+    if said:
+        metadata["annotations"] = dict(sorted(said.items()))
+    return metadata
+
+
+def workload_waivers(config: DeploymentConfig) -> dict[str, str]:
+    """Return the waiver annotations of the workload and its pods."""
+    return waiver_annotations(deviations(config))
+
+
+def config_data(config: DeploymentConfig, files: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return ``data`` and ``binaryData`` of the workload's ConfigMap.
+
+    Raises:
+        ConfigError: If the content of a ``source`` is not in ``files``, or all are too large for a ConfigMap.
+    """
+    data: dict[str, str] = {}
+    binary: dict[str, str] = {}
+    problems = []
+    for place, file in enumerate(config.config_files):
+        if not file.enabled:
+            continue
+        if file.text is not None:
+            data[file.name] = file.text
+        elif file.source in files:
+            _add_content(file.name, files[file.source], data, binary)
+        else:
+            path = f"$.config_files[{place}].source"
+            problems.append(
+                Problem(path=path, value=f"'{file.source}'", reason="its content is not known", fix="give it in surroundings.files, or use text")
+            )
+    size = sum(len(key) + len(text.encode()) for group in (data, binary) for key, text in group.items())
+    if size > 1024 * 1024:
+        reason = f"hold {size} bytes together; a ConfigMap holds at most 1048576"
+        problems.append(Problem(path="$.config_files", reason=reason, fix="make them smaller, or put them into the image"))
+    if problems:
+        raise ConfigError(problems)
+    return dict(sorted(data.items())), dict(sorted(binary.items()))
+
+
+def _add_content(name: str, content: bytes, data: dict[str, str], binary: dict[str, str]) -> None:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = None
+    if text is not None and not UNCARRIED.search(text):
+        data[name] = text
+        return
+    import base64
+
+    binary[name] = base64.b64encode(content).decode("ascii")
+
+
+def content_checksum(data: Mapping[str, str], binary: Mapping[str, str]) -> str:
+    """Return 16 hex digits that change with any content: they roll the pods when a file changes."""
+    import hashlib
+
+    text = json.dumps([data, binary], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def pod_template(config: DeploymentConfig, surroundings: Surroundings, checksum: str | None) -> dict[str, Any]:
+    """Return ``spec.template`` of the workload."""
+    annotations = {**config.annotations, **workload_waivers(config)}
+    if checksum is not None:
+        annotations["checksum/config"] = checksum
+    metadata: dict[str, Any] = {"labels": labels_of(config, surroundings)}
+    if annotations:
+        metadata["annotations"] = dict(sorted(annotations.items()))
+    return {"metadata": metadata, "spec": _pod_spec(config, surroundings)}
+
+
+def _pod_spec(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
+    identity, selector = config.identity, selector_labels(config.name)
+    spec: dict[str, Any] = {
+        "serviceAccountName": identity.service_account or config.name,
+        "automountServiceAccountToken": identity.automount_token,
+        "enableServiceLinks": False,
+    }
+    if config.priority_class is not None:
+        spec["priorityClassName"] = config.priority_class
+    spec["securityContext"] = {
+        "runAsNonRoot": True,
+        "runAsUser": identity.run_as_user,
+        "runAsGroup": identity.run_as_group,
+        "fsGroup": identity.fs_group,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    spec["terminationGracePeriodSeconds"] = config.drain.grace_period_secs
+    if config.pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in config.pull_secrets]
+    if config.node_selector:
+        spec["nodeSelector"] = dict(sorted(config.node_selector.items()))
+    spec["affinity"] = affinity_fragment(config.topology, selector, _neighbours(config, surroundings))
+    if config.tolerations:
+        spec["tolerations"] = [_toleration(each) for each in config.tolerations]
+    spec["topologySpreadConstraints"] = spread_fragment(config.topology, selector)
+    first = [_further_container(config, each, sidecar=False) for each in config.init_containers if each.enabled]
+    first += [_further_container(config, each, sidecar=True) for each in config.sidecars if each.enabled]
+    if first:
+        spec["initContainers"] = first
+    spec["containers"] = [_main_container(config, surroundings)]
+    spec["volumes"] = _volumes(config)
+    return spec
+
+
+def _neighbours(config: DeploymentConfig, surroundings: Surroundings) -> list[Neighbour]:
+    found = []
+    for near in config.topology.preferred_colocation:
+        known = surroundings.neighbours
+        namespace = config.namespace if known is None else known.get(near.service)
+        if namespace is not None:
+            found.append(Neighbour(selector_labels(near.service), namespace, near.weight))
+    return found
+
+
+def _toleration(toleration: Any) -> dict[str, Any]:
+    fields = {
+        "key": toleration.key,
+        "operator": toleration.operator,
+        "value": toleration.value,
+        "effect": toleration.effect,
+        "tolerationSeconds": toleration.toleration_secs,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _main_container(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
+    ports = _container_ports(config)
+    port_names = {port["containerPort"]: port["name"] for port in ports if port["protocol"] == "TCP"}
+    container = _container(
+        config,
+        name=config.name,
+        image=config.image,
+        command=config.command,
+        args=config.args,
+        env={**_peer_env(surroundings.uses, config), **config.env},
+    )
+    container["ports"] = ports
+    container["resources"] = _resources(config.resources)
+    for name, probe in config.probes.all():
+        container[f"{name}Probe"] = probe_fragment(probe, port_names)
+    if isinstance(config.drain.pre_stop, PreStopConfig):
+        container["lifecycle"] = {"preStop": _pre_stop(config.drain.pre_stop, port_names)}
+    container["securityContext"] = _security_context(config)
+    container["volumeMounts"] = _main_mounts(config)
+    return container
+
+
+def _further_container(config: DeploymentConfig, container: ContainerConfig, *, sidecar: bool) -> dict[str, Any]:
+    rendered = _container(
+        config,
+        name=container.name,
+        image=container.image,
+        command=container.command,
+        args=container.args,
+        env=container.env,
+    )
+    if sidecar:
+        rendered["restartPolicy"] = "Always"
+    rendered["resources"] = _resources(container.resources)
+    rendered["securityContext"] = _security_context(config)
+    mounts = [_mount(mount.volume, mount.path, read_only=mount.read_only) for mount in container.mounts]
+    if not any(mount.path == "/tmp" for mount in container.mounts):
+        mounts.append(_mount("tmp", "/tmp"))
+    rendered["volumeMounts"] = mounts
+    return rendered
+
+
+def _container(
+    config: DeploymentConfig,
+    *,
+    name: str,
+    image: str,
+    command: tuple[str, ...],
+    args: tuple[str, ...],
+    env: Mapping[str, str],
+) -> dict[str, Any]:
+    container: dict[str, Any] = {"name": name, "image": image, "imagePullPolicy": "Always"}
+    if command:
+        container["command"] = list(command)
+    if args:
+        container["args"] = list(args)
+    if env:
+        container["env"] = [{"name": key, "value": env[key]} for key in sorted(env)]
+    return container
+
+
+def _peer_env(peers: Mapping[str, Peer], config: DeploymentConfig) -> dict[str, str]:
+    env = {}
+    for name in config.uses:
+        peer = peers.get(name, Peer(name=name))
+        prefix = "AETHER_" + name.upper().replace("-", "_")
+        env[f"{prefix}_HOST"] = f"{name}.{peer.namespace or config.namespace}.svc"
+        for port_name, number, _ in peer.ports:
+            env[f"{prefix}_PORT_{port_name.upper().replace('-', '_')}"] = str(number)
+    return env
+
+
+def _container_ports(config: DeploymentConfig) -> list[dict[str, Any]]:
+    ports = [
+        {"name": port.name, "containerPort": port.port, "protocol": port.protocol}
+        for port in config.ports
+        if port.enabled
+    ]
+    known = {port["containerPort"] for port in ports if port["protocol"] == "TCP"}
+    names = {port["name"] for port in ports}
+    for number in _probe_ports(config.probes):
+        if number not in known:
+            name = "health" if "health" not in names else f"health-{number}"
+            ports.append({"name": name, "containerPort": number, "protocol": "TCP"})
+            known.add(number)
+            names.add(name)
+    return ports
+
+
+def _probe_ports(probes: ProbeConfig) -> list[int]:
+    return [probe.port for _, probe in probes.all() if isinstance(probe, Probe) and probe.port is not None]
+
+
+def _resources(resources: ResourceRequirements) -> dict[str, Any]:
+    limits = {"cpu": resources.cpu_limit} if resources.cpu_limit is not None else {}
+    limits |= {"memory": resources.memory_limit, "ephemeral-storage": resources.ephemeral_limit}
+    requests = {
+        "cpu": resources.cpu_request,
+        "memory": resources.memory_request,
+        "ephemeral-storage": resources.ephemeral_request,
+    }
+    return {
+        "requests": {name: canonical(amount) for name, amount in requests.items()},
+        "limits": {name: canonical(amount) for name, amount in limits.items()},
+    }
+
+
+def _pre_stop(stop: PreStopConfig, port_names: Mapping[int, str]) -> dict[str, Any]:
+    if stop.path is not None and stop.port is not None:
+        return {"httpGet": {"path": stop.path, "port": port_names.get(stop.port, stop.port)}}
+    if stop.command:
+        return {"exec": {"command": list(stop.command)}}
+    return {"sleep": {"seconds": stop.sleep_secs}}
+
+
+def _security_context(config: DeploymentConfig) -> dict[str, Any]:
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": config.identity.run_as_user,
+        "runAsGroup": config.identity.run_as_group,
+        "privileged": False,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _mount(volume: str, path: str, *, sub_path: str | None = None, read_only: bool = False) -> dict[str, Any]:
+    mount: dict[str, Any] = {"name": volume, "mountPath": path}
+    if sub_path is not None:
+        mount["subPath"] = sub_path
+    if read_only:
+        mount["readOnly"] = True
+    return mount
+
+
+def _main_mounts(config: DeploymentConfig) -> list[dict[str, Any]]:
+    mounts = [_mount("tmp", "/tmp")]
+    if config.pvc is not None:
+        mounts.append(_mount("wal", config.pvc.mount_path))
+    mounts += [
+        _mount("config", file.path, sub_path=file.name, read_only=True) for file in config.config_files if file.enabled
+    ]
+    mounts += [
+        _mount(f"secret-{file.name}", file.path, sub_path=file.key, read_only=True)
+        for file in config.secret_files
+        if file.enabled
+    ]
+    mounts += [
+        _mount(volume.name, volume.path, read_only=volume.read_only) for volume in config.volumes if volume.enabled
+    ]
+    return mounts
+
+
+def _volumes(config: DeploymentConfig) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    if any(file.enabled for file in config.config_files):
+        volumes.append({"name": "config", "configMap": {"name": f"{config.name}-config"}})
+    for file in config.secret_files:
+        if file.enabled:
+            secret: dict[str, Any] = {"secretName": file.secret, "defaultMode": SECRET_MODE}
+            if file.key is not None:
+                secret["items"] = [{"key": file.key, "path": file.key}]
+            volumes.append({"name": f"secret-{file.name}", "secret": secret})
+    for volume in config.volumes:
+        if volume.enabled:
+            volumes.append({"name": volume.name, **_volume_source(volume)})
+    return volumes
+
+
+def _volume_source(volume: Any) -> dict[str, Any]:
+    if volume.type == "claim":
+        return {"persistentVolumeClaim": {"claimName": volume.claim}}
+    source: dict[str, Any] = {"medium": "Memory"} if volume.type == "memory" else {}
+    if volume.size is not None:
+        source["sizeLimit"] = canonical(volume.size)
+    return {"emptyDir": source}

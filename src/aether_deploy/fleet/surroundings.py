@@ -1,0 +1,51 @@
+"""What a workload must know of the platform around it, as plain values."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+NEWEST_KUBERNETES = "v1.37"
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """Another workload that this one calls, or that calls this one.
+
+    Attributes:
+        name: Its name.
+        namespace: Its namespace; None is the own one.
+        ports: Its Service's ports, as (name, number, protocol).
+        external: It runs in another region; the Service here only names its endpoint.
+    """
+
+    name: str
+    namespace: str | None = None
+    ports: tuple[tuple[str, int, str], ...] = ()
+    external: bool = False
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """The platform as one workload sees it. The default is a workload that stands alone.
+
+    Attributes:
+        kubernetes: API version that is rendered for.
+        system: The system's name, for the label ``app.kubernetes.io/part-of``.
+        provider: Cloud provider of the region: ``aws``, ``gcp``, ``azure`` or ``other``.
+        storage_class: StorageClass of volumes that name none.
+        uses: The workloads it calls, by name; a name that is missing is taken to be beside it.
+        used_by: The workloads that call it.
+        neighbours: Namespace of each service of ``preferred_colocation`` that runs here; None: all beside it.
+        monitoring_namespace: Where Prometheus runs; None: anywhere in the cluster.
+        scrape_interval_secs: Render a PodMonitor with this interval; None: no PodMonitor.
+        files: Content of each config file's ``source``.
+    """
+
+    kubernetes: str = NEWEST_KUBERNETES
+    system: str | None = None
+    provider: str | None = None
+    storage_class: str | None = None
+    uses: Mapping[str, Peer] = {}
+    used_by: tuple[Peer, ...] = ()
+    neighbours: Mapping[str, str] | None = None
+    monitoring_namespace: str | None = None
+    scrape_interval_secs: int | None = None
+    files: Mapping[str, bytes] = {}

@@ -1,0 +1,1 @@
+"""Where pods may run: spread over zones and hosts, near the services they talk to."""

@@ -1,0 +1,103 @@
+"""Topology settings and the scheduling fragments of a pod that they become."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from aether_deploy.config.base import Config
+from aether_deploy.config.nodes import Keyed, WholeRule
+from aether_deploy.config.types import LabelKey, ServiceName
+from aether_deploy.manifest.boxes import YamlConfig
+
+ZONE_KEY = "topology.kubernetes.io/zone"
+HOST_KEY = "kubernetes.io/hostname"
+
+
+class AffinityRule(Config):
+    """A service to run near.
+
+    Attributes:
+        service: Name of the world or service.
+        weight: How much it counts, 1 to 100. Soft zone spread has the same say as a weight of 100.
+    """
+
+    service: ServiceName
+    weight: Annotated[int, WholeRule(ge=1, le=100)] = 100
+
+
+class TopologyConfig(YamlConfig):
+    """How pods of one workload spread, and what they prefer to be near.
+
+    Attributes:
+        spread_across_zones: Spread over the domains of ``topology_key``; hosts are always spread over.
+        topology_key: The node label whose values are the zones.
+        preferred_colocation: Services in whose zone pods rather run.
+        strict: A pod waits rather than make the spread uneven by more than one (``DoNotSchedule``). Zones
+            whose nodes are all gone do not count, so pods of a lost zone move to the others. Soft spread
+            (the default) only scores nodes.
+
+    Rule:
+        The specification, "Zone-Aware Topology"; Kubernetes ``podtopologyspread``.
+    """
+
+    spread_across_zones: bool = True
+    topology_key: LabelKey = ZONE_KEY
+    preferred_colocation: Annotated[tuple[AffinityRule, ...], Keyed("service")] = ()
+    strict: bool = False
+
+
+class Neighbour:
+    """A service to be near: its selector labels and namespace."""
+
+    __slots__ = ("labels", "namespace", "weight")
+
+    def __init__(self, labels: Mapping[str, str], namespace: str, weight: int) -> None:
+        self.labels = dict(labels)
+        self.namespace = namespace
+        self.weight = weight
+
+
+def affinity_fragment(
+    topology: TopologyConfig, selector: Mapping[str, str], neighbours: list[Neighbour]
+) -> dict[str, Any]:
+    """Return ``spec.affinity`` of a pod: near its neighbours, away from its own kind."""
+    affinity: dict[str, Any] = {}
+    if neighbours:
+        affinity["podAffinity"] = {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "weight": near.weight,
+                    "podAffinityTerm": {
+                        "labelSelector": {"matchLabels": near.labels},
+                        "namespaces": [near.namespace],
+                        "topologyKey": topology.topology_key,
+                    },
+                }
+                for near in neighbours
+            ]
+        }
+    keys = [topology.topology_key, HOST_KEY] if topology.spread_across_zones else [HOST_KEY]
+    affinity["podAntiAffinity"] = {
+        "preferredDuringSchedulingIgnoredDuringExecution": [
+            {
+                "weight": 100,
+                "podAffinityTerm": {"labelSelector": {"matchLabels": dict(selector)}, "topologyKey": key},
+            }
+            for key in keys
+        ]
+    }
+    return affinity
+
+
+def spread_fragment(topology: TopologyConfig, selector: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return ``spec.topologySpreadConstraints`` of a pod; hosts only ever softly."""
+    zone_action = "DoNotSchedule" if topology.strict else "ScheduleAnyway"
+    keys = [(topology.topology_key, zone_action)] if topology.spread_across_zones else []
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": action,
+            "labelSelector": {"matchLabels": dict(selector)},
+        }
+        for key, action in [*keys, (HOST_KEY, "ScheduleAnyway")]
+    ]

@@ -1,0 +1,1 @@
+"""The platform: everything that one aether.yaml describes, its layers, placements and references."""

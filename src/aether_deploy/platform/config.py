@@ -1,0 +1,125 @@
+"""The platform of one environment: all sections together, and the rules between them."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any
+
+import msgspec
+
+from aether_deploy.config.base import FILLED, Config, Fault, rule
+from aether_deploy.config.nodes import Keyed, Partial, PythonOnly, TextRule
+from aether_deploy.config.types import DnsLabel, KubernetesVersion
+from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.platform import references
+from aether_deploy.platform.expansion import Expanded, entry_layers, expand_entry, iterate_entries
+from aether_deploy.platform.parts import (
+    ClusterConfig,
+    DefaultsConfig,
+    LinkConfig,
+    ObservabilityConfig,
+    RegionConfig,
+    Site,
+    Workload,
+)
+
+DEFAULT_ENVIRONMENT = "prod"
+Overlay = Annotated[Mapping[str, Any], Partial(of=lambda: Platform, checked=False)]
+Entry = Annotated[Any, Partial(of=Workload, required=("name",), overlay=False)]
+SystemName = Annotated[
+    str,
+    TextRule(
+        what="a DNS-1123 label",
+        pattern="[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+        max_length=40,
+        fix="use lower-case letters, digits and '-', and begin and end with a letter or digit",
+    ),
+]
+
+
+class Platform(Config, dict=True):
+    """Everything that one aether.yaml describes, after its layers, for one environment.
+
+    Attributes:
+        name: The system's name; namespaces begin with it.
+        kubernetes: The API version that is rendered for, ``v1.34`` to ``v1.37``.
+        regions: The regions; file order breaks ties.
+        clusters: What differs for one cluster.
+        links: Round trips between regions.
+        defaults: What workloads have in common.
+        worlds: World servers: entries with the fields of DeploymentConfig and ``enabled``, ``regions``,
+            ``per_region``.
+        services: Stateless services, likewise.
+        observability: Monitoring.
+        environments: Overlays of all of the above except ``name``; the first is the default.
+        environment: The environment that this platform is.
+    """
+
+    name: SystemName
+    kubernetes: KubernetesVersion
+    regions: Annotated[tuple[RegionConfig, ...], Keyed("code")]
+    clusters: Annotated[tuple[ClusterConfig, ...], Keyed("name")] = ()
+    links: Annotated[tuple[LinkConfig, ...], Keyed("between")] = ()
+    defaults: DefaultsConfig = FILLED
+    worlds: Annotated[tuple[Entry, ...], Keyed("name")] = ()
+    services: Annotated[tuple[Entry, ...], Keyed("name")] = ()
+    observability: ObservabilityConfig = FILLED
+    environments: dict[DnsLabel, Overlay] = {}
+    environment: Annotated[DnsLabel, PythonOnly("--env chooses it")] = DEFAULT_ENVIRONMENT
+
+    @classmethod
+    def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"defaults": {}, "observability": {}, **given}
+
+    versions_are_known = rule(references.versions_are_known)
+    something_runs = rule(references.something_runs)
+    namespace_fits = rule(references.namespace_fits)
+    clusters_are_regions = rule(references.clusters_are_regions)
+    links_join_known_regions = rule(references.links_join_known_regions)
+    names_are_distinct = rule(references.names_are_distinct)
+    placements_exist = rule(references.placements_exist)
+    uses_exist = rule(references.uses_exist)
+    neighbours_exist = rule(references.neighbours_exist)
+    former_names_are_free = rule(references.former_names_are_free)
+
+    @rule
+    def entries_are_sound(self) -> Iterator[Fault]:
+        for expanded in self.expanded.values():
+            yield from expanded.faults
+
+    callers_reach_what_they_use = rule(references.callers_reach_what_they_use)
+    balancers_stay_internal = rule(references.balancers_stay_internal)
+    versions_carry_the_fields = rule(references.versions_carry_the_fields)
+
+    @cached_property
+    def expanded(self) -> dict[tuple[str, int, str | None], Expanded]:
+        """Every entry as it runs, by section, place in it, and the region where it differs (None: elsewhere)."""
+        found = {}
+        defaults = self.defaults.as_layers()
+        for section, place, entry in iterate_entries(self.worlds, self.services):
+            per_region = entry.get("per_region")
+            for region in (None, *(per_region if isinstance(per_region, Mapping) else ())):
+                layers = entry_layers(section, place, entry, defaults, region)
+                found[section, place, region] = expand_entry(layers, section)
+        return found
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the workloads."""
+        return f"{self.name}-{self.environment}"
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The clusters that are rendered, in file order of their regions."""
+        versions = {cluster.name: cluster.kubernetes for cluster in self.clusters}
+        return tuple(
+            Site(region, region.cluster, versions.get(region.cluster) or self.kubernetes)
+            for region in self.regions
+            if region.enabled
+        )
+
+    def config_of(self, section: str, place: int, region: str) -> DeploymentConfig | None:
+        """Return an entry as it runs in ``region``; None where it has faults."""
+        key = (section, place, region)
+        expanded = self.expanded.get(key) or self.expanded[section, place, None]
+        config = expanded.config
+        return None if config is None else msgspec.structs.replace(config, namespace=self.namespace)

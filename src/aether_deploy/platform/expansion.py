@@ -1,0 +1,174 @@
+"""One entry of the file becomes one configuration per place where it runs.
+
+The layers of an entry, each over the one before: ``defaults.workloads``, ``defaults.worlds`` or
+``defaults.services``, the entry itself, and its ``per_region`` for the region. The class defaults stand
+beneath all of them. A fault is reported at the layer that brought the value.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from aether_deploy.config.base import Fault
+from aether_deploy.config.merging import child, list_key, merge
+from aether_deploy.config.nodes import FAULTY, Node, Sink, compile_type
+from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.problems import Shown
+
+Steps = tuple[str | int, ...]
+SECTIONS = ("worlds", "services")
+_PLACEMENT = frozenset({"enabled", "regions", "per_region"})
+
+
+class Layer(msgspec.Struct, frozen=True, gc=False):
+    """One mapping of workload fields, and where it stands in the document."""
+
+    at: Steps
+    values: Mapping[str, Any]
+
+
+class Expanded(msgspec.Struct, frozen=True):
+    """One entry as it runs in one region.
+
+    Attributes:
+        config: The workload; None where it has faults.
+        layers: What it was made of, the strongest last.
+        values: The layers as one mapping.
+        faults: What is wrong with it, with absolute steps.
+    """
+
+    config: DeploymentConfig | None
+    layers: tuple[Layer, ...]
+    values: Mapping[str, Any]
+    faults: tuple[Fault, ...]
+
+
+def entry_layers(
+    section: str, place: int, entry: Mapping[str, Any], defaults: Mapping[str, Any], region: str | None
+) -> tuple[Layer, ...]:
+    """Return the layers of ``entry`` in ``region``, the weakest first."""
+    layers = [Layer(("defaults", name), _mapping(defaults.get(name))) for name in ("workloads", section)]
+    own = {name: value for name, value in entry.items() if name not in _PLACEMENT}
+    layers.append(Layer((section, place), own))
+    per_region = _mapping(entry.get("per_region"))
+    if region is not None and region in per_region:
+        layers.append(Layer((section, place, "per_region", region), _mapping(per_region[region])))
+    return tuple(layer for layer in layers if layer.values)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def expand_entry(layers: tuple[Layer, ...], section: str) -> Expanded:
+    """Return the workload that ``layers`` make, or everything that is wrong with it."""
+    node = node_of_workload()
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values = merge(values, layer.values, node)
+    sink = Sink(python=True)
+    config = DeploymentConfig.read_values({**values, "workload_class": section}, None, sink)
+    placed = (_placed(steps, problem, layers, values, node) for steps, problem in sink.found)
+    faults = tuple(fault for fault in placed if fault is not None)
+    failed = config is FAULTY or any(fault.severity == "error" for fault in faults)
+    return Expanded(None if failed else config, layers, values, faults)
+
+
+def _placed(steps: Steps, problem: Any, layers: tuple[Layer, ...], values: Mapping[str, Any], node: Node) -> Fault | None:
+    """Return ``problem`` as a fault at the layer that brought the value, or at the entry for a default.
+
+    Nobody needs a warning about a default that he did not choose.
+    """
+    value = UNSET if problem.value is None else Shown(problem.value)
+    found = find_layer(steps, layers, values, node, key=problem.key)
+    if found is not None:
+        return Fault(found, problem.reason, problem.fix, value, problem.severity, problem.key)
+    if problem.severity == "warning":
+        return None
+    for length in range(len(steps) - 1, -1, -1):
+        found = find_layer(steps[:length], layers, values, node)
+        if found is not None:
+            break
+    rest = ".".join(str(step) for step in steps[length:])
+    reason = f"{rest} {problem.message} ({rest} is a default of its class)" if rest else problem.reason
+    return Fault(found or layers[-1].at, reason, problem.fix, UNSET, problem.severity)
+
+
+def find_layer(
+    steps: Steps, layers: tuple[Layer, ...], values: object, node: Node, *, key: str | None = None
+) -> Steps | None:
+    """Return the steps, from the document's root, of the value that won at ``steps``; None for a default.
+
+    A scalar belongs to the strongest layer that has it, a container to the entry it was begun in.
+    """
+    wanted = steps if key is None else (*steps, key)
+    hits = [
+        (layer, translated)
+        for layer in layers
+        if (translated := translate(wanted, values, layer.values, node)) is not None
+    ]
+    if not hits:
+        return None
+    scalar = not isinstance(value_at(values, wanted), (Mapping, list, tuple))
+    entry = [hit for hit in hits if hit[0].at[0] in SECTIONS]
+    layer, translated = hits[-1] if scalar else (entry or hits)[0]
+    return (*layer.at, *(translated if key is None else translated[:-1]))
+
+
+def translate(steps: Steps, merged: object, layer: object, node: Node) -> Steps | None:
+    """Return ``steps`` of the merged value as steps of one of its layers; lists of named things meet by key."""
+    found: list[str | int] = []
+    for step in steps:
+        if isinstance(step, int):
+            place = _same_item(step, merged, layer, node)
+            if place is None:
+                return None
+            merged, layer, node = merged[step], layer[place], child(node, step)  # type: ignore[index]
+            found.append(place)
+        elif isinstance(layer, Mapping) and step in layer and layer[step] is not None:
+            merged = merged.get(step) if isinstance(merged, Mapping) else None
+            layer, node = layer[step], child(node, step)
+            found.append(step)
+        else:
+            return None
+    return tuple(found)
+
+
+def _same_item(step: int, merged: object, layer: object, node: Node) -> int | None:
+    if not isinstance(layer, (list, tuple)) or not isinstance(merged, (list, tuple)) or step >= len(merged):
+        return None
+    keyed = list_key(node)
+    if keyed is None:
+        return step if step < len(layer) else None
+    key = keyed.key_of(merged[step])
+    if key is None:
+        return next((place for place, item in enumerate(layer) if item is merged[step]), None)
+    # Of items with one key, the n-th of the merged list is the n-th of the layer.
+    nth = sum(keyed.key_of(item) == key for item in merged[:step])
+    places = [place for place, item in enumerate(layer) if keyed.key_of(item) == key]
+    return places[nth] if nth < len(places) else None
+
+
+def value_at(values: object, steps: Steps) -> object:
+    """Return the value at ``steps``, or UNSET."""
+    for step in steps:
+        try:
+            values = values[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return UNSET
+    return values
+
+
+def node_of_workload() -> Node:
+    """Return the node by whose types the layers of an entry merge."""
+    return compile_type(DeploymentConfig)
+
+
+def iterate_entries(worlds: object, services: object) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Return section, place and mapping of every entry."""
+    for section, entries in zip(SECTIONS, (worlds, services), strict=True):
+        for place, entry in enumerate(entries if isinstance(entries, (list, tuple)) else ()):
+            if isinstance(entry, Mapping):
+                yield section, place, entry

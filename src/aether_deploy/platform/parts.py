@@ -1,0 +1,228 @@
+"""Regions, clusters, links and the other sections beside the workloads."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from aether_deploy.config.base import Config, Fault, rule
+from aether_deploy.config.nodes import Keyed, Partial, TextRule, WholeRule
+from aether_deploy.config.types import (
+    Count,
+    DnsLabel,
+    KubernetesVersion,
+    LabelValue,
+    Latitude,
+    Longitude,
+    ObjectName,
+    PositiveCount,
+)
+from aether_deploy.fleet.config import DeploymentConfig
+
+Provider = Literal["aws", "gcp", "azure", "other"]
+
+
+class Location(Config):
+    """Where a region is.
+
+    Attributes:
+        lat: Latitude, degrees north.
+        lon: Longitude, degrees east.
+    """
+
+    lat: Latitude
+    lon: Longitude
+
+
+class DatacenterConfig(Config):
+    """One datacenter of a region.
+
+    Attributes:
+        name: Its name.
+        zone: The zone that its nodes are labelled with.
+        cluster: The cluster that its nodes belong to; left out, the one named by the region's code.
+        role: ``full``, or ``witness``: it votes and holds no data.
+        enabled: false takes it away, but keeps it known.
+    """
+
+    name: DnsLabel
+    zone: LabelValue
+    cluster: DnsLabel | None = None
+    role: Literal["full", "witness"] = "full"
+    enabled: bool = True
+
+
+class RegionConfig(Config):
+    """One region: one Kubernetes cluster over some zones.
+
+    Attributes:
+        code: Its code: ``us-east-1``.
+        provider: Whose region it is; decides how a load balancer is kept internal.
+        zones: Its zones, where each is a datacenter of its own.
+        datacenters: The long form of ``zones``.
+        location: Where it is; latencies between regions are estimated from it where ``links`` has none.
+        storage_class: StorageClass of every volume in the region that names none.
+        latency_ms: Round trip from players at large, milliseconds; the last resort of routing.
+        capacity_players: Players that it takes; left out, the sum over its worlds.
+        enabled: false takes it away, but keeps it known.
+    """
+
+    code: DnsLabel
+    provider: Provider | None = None
+    zones: tuple[LabelValue, ...] = ()
+    datacenters: Annotated[tuple[DatacenterConfig, ...], Keyed("name")] = ()
+    location: Location | None = None
+    storage_class: ObjectName | None = None
+    latency_ms: Count | None = None
+    capacity_players: PositiveCount | None = None
+    enabled: bool = True
+
+    @rule
+    def zones_are_said_once(self) -> Iterator[Fault]:
+        if bool(self.zones) == bool(self.datacenters):
+            says = "has both 'zones' and 'datacenters'" if self.zones else "lacks its zones"
+            yield Fault((), says, "give exactly one of zones and datacenters")
+        for place, zone in enumerate(self.zones):
+            if zone in self.zones[:place]:
+                yield Fault(("zones", place), "named twice", "remove one", zone)
+
+    @rule
+    def it_is_one_cluster(self) -> Iterator[Fault]:
+        for place, datacenter in enumerate(self.datacenters):
+            if datacenter.role == "full" and (datacenter.cluster or self.code) != self.cluster:
+                yield Fault(
+                    ("datacenters", place),
+                    f"in another cluster than the rest of the region, '{self.cluster}'",
+                    "give a second cluster a region code of its own",
+                )
+        if self.datacenters and not any(dc.role == "full" and dc.enabled for dc in self.datacenters):
+            yield Fault(("datacenters",), "has no datacenter that runs anything", "give one the role full")
+
+    @property
+    def cluster(self) -> str:
+        """Name of the region's cluster."""
+        full = (dc for dc in self.datacenters if dc.role == "full" and dc.enabled)
+        return next((dc.cluster or self.code for dc in full), self.code)
+
+    @property
+    def zone_names(self) -> tuple[str, ...]:
+        """The zones that pods of the region run in."""
+        full = dict.fromkeys(dc.zone for dc in self.datacenters if dc.role == "full" and dc.enabled)
+        return self.zones or tuple(full)
+
+
+class ClusterConfig(Config):
+    """What differs for one cluster.
+
+    Attributes:
+        name: Its name.
+        kubernetes: The API version that is rendered for.
+    """
+
+    name: DnsLabel
+    kubernetes: KubernetesVersion | None = None
+
+
+class LinkConfig(Config):
+    """The network between two regions.
+
+    Attributes:
+        between: The two regions' codes, in any order.
+        latency_ms: Round trip, milliseconds.
+        bandwidth_mbps: Bandwidth, megabits a second.
+    """
+
+    between: tuple[DnsLabel, ...]
+    latency_ms: PositiveCount
+    bandwidth_mbps: PositiveCount | None = None
+
+    @rule
+    def it_joins_two_regions(self) -> Iterator[Fault]:
+        if len(set(self.between)) != 2 or len(self.between) != 2:
+            yield Fault(("between",), "not two different regions", "name two regions: [a, b]", self.between)
+
+
+PartialWorkload = Annotated[Any, Partial(of=DeploymentConfig, overlay=False)]
+
+
+class DefaultsConfig(Config):
+    """What many workloads have in common. An entry's own values win.
+
+    Attributes:
+        workloads: Of worlds and services.
+        worlds: Of worlds.
+        services: Of services.
+    """
+
+    workloads: PartialWorkload = {}
+    worlds: PartialWorkload = {}
+    services: PartialWorkload = {}
+
+    def as_layers(self) -> dict[str, Mapping[str, Any]]:
+        """Return the defaults by the name of their layer."""
+        return {"workloads": self.workloads, "worlds": self.worlds, "services": self.services}
+
+
+class Workload(DeploymentConfig):
+    """One entry of ``worlds`` or ``services``: a workload and where it runs.
+
+    Attributes:
+        enabled: false renders nothing, but keeps the name known.
+        regions: ``all``, or codes of regions.
+        per_region: What differs in a region, by its code: an overlay of the entry.
+    """
+
+    enabled: bool = True
+    regions: Literal["all"] | tuple[DnsLabel, ...] = "all"
+    per_region: dict[DnsLabel, Annotated[Mapping[str, Any], Partial(of=DeploymentConfig)]] = {}
+
+
+class PrometheusConfig(Config):
+    """The Prometheus that scrapes the cluster.
+
+    Attributes:
+        url: Its address inside the cluster.
+        namespace: Its namespace, which network policies let in.
+    """
+
+    url: Annotated[
+        str, TextRule(what="an http or https address", pattern=r"https?://[^\s/?#]+(/[^\s?#]*)?", fix="write http://host:port")
+    ]
+    namespace: DnsLabel
+
+
+class ObservabilityConfig(Config):
+    """Monitoring. Without ``prometheus`` no object is rendered that needs a custom resource definition.
+
+    Attributes:
+        prometheus: The Prometheus that scrapes the cluster.
+        scrape_interval_secs: Pause between two scrapes, seconds.
+        pod_monitors: Render a PodMonitor beside each workload; on with ``prometheus``.
+    """
+
+    prometheus: PrometheusConfig | None = None
+    scrape_interval_secs: Annotated[int, WholeRule(ge=1, le=3600)] = 15
+    pod_monitors: bool | None = None
+
+    @rule
+    def monitors_need_prometheus(self) -> Iterator[Fault]:
+        if self.pod_monitors and self.prometheus is None:
+            yield Fault(("pod_monitors",), "nothing would read them", "add prometheus", True)
+
+    @property
+    def renders_pod_monitors(self) -> bool:
+        return self.prometheus is not None and self.pod_monitors is not False
+
+
+class Site(msgspec.Struct, frozen=True):
+    """One cluster that is rendered.
+
+    Attributes:
+        region: The region that it is.
+        cluster: Its name.
+        kubernetes: The API version that is rendered for.
+    """
+
+    region: RegionConfig
+    cluster: str
+    kubernetes: str

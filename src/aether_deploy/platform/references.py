@@ -1,0 +1,321 @@
+"""The rules between sections of the file: names, placements, references. Each yields the faults it sees.
+
+They look at entries as they were written, so that a fault inside an entry hides none between entries.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aether_deploy.config.base import Fault
+from aether_deploy.fleet.bundle import STATEFUL_MAX_UNAVAILABLE_SINCE
+from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.platform.distance import round_trip_ms
+from aether_deploy.platform.expansion import find_layer, iterate_entries, node_of_workload
+from aether_deploy.platform.parts import RegionConfig, Site
+from aether_deploy.problems import suggestion
+from aether_deploy.scaling.hpa import TOLERANCE_SINCE, minor_of
+
+if TYPE_CHECKING:
+    from aether_deploy.platform.config import Platform
+
+OLDEST_MINOR, NEWEST_MINOR = 34, 37
+Steps = tuple[str | int, ...]
+
+
+class EntryView(msgspec.Struct, frozen=True):
+    """One entry of worlds or services, and where it runs.
+
+    Attributes:
+        section: ``worlds`` or ``services``.
+        place: Its place in the section.
+        entry: What the file says of it.
+        regions: Codes of the regions where it runs, in file order.
+    """
+
+    section: str
+    place: int
+    entry: Mapping[str, Any]
+    regions: tuple[str, ...]
+
+    @property
+    def at(self) -> Steps:
+        return (self.section, self.place)
+
+    @property
+    def name(self) -> str:
+        name = self.entry.get("name")
+        return name if isinstance(name, str) else ""
+
+    @property
+    def enabled(self) -> bool:
+        return self.entry.get("enabled") is not False
+
+
+def entries(platform: "Platform") -> list[EntryView]:
+    """Return every entry; a disabled one runs nowhere."""
+    rendered = [region.code for region in platform.regions if region.enabled]
+    views = []
+    for section, place, entry in iterate_entries(platform.worlds, platform.services):
+        wanted = entry.get("regions", "all")
+        listed = wanted if isinstance(wanted, (list, tuple)) else rendered
+        runs = [code for code in rendered if code in listed] if entry.get("enabled") is not False else []
+        views.append(EntryView(section, place, entry, tuple(runs)))
+    return views
+
+
+def _names(platform: "Platform") -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for _, _, entry in iterate_entries(platform.worlds, platform.services):
+        if isinstance(entry.get("name"), str):
+            found.setdefault(entry["name"], entry)
+    return found
+
+
+def versions_are_known(self: "Platform") -> Iterator[Fault]:
+    said: list[tuple[Steps, str]] = [(("kubernetes",), self.kubernetes)]
+    said += [
+        (("clusters", place, "kubernetes"), cluster.kubernetes)
+        for place, cluster in enumerate(self.clusters)
+        if cluster.kubernetes is not None
+    ]
+    for at, version in said:
+        if minor_of(version) < OLDEST_MINOR:
+            yield Fault(at, f"older than v1.{OLDEST_MINOR}, the oldest that is rendered for", f"set it to v1.{OLDEST_MINOR} or newer", version)
+        if minor_of(version) > NEWEST_MINOR:
+            yield Fault(at, f"newer than v1.{NEWEST_MINOR}, the newest that is known", f"set it to v1.{NEWEST_MINOR}, or update aether-deploy", version, "warning")
+
+
+def something_runs(self: "Platform") -> Iterator[Fault]:
+    if not self.worlds and not self.services:
+        yield Fault((), "lacks workloads", "add worlds or services")
+    if not any(region.enabled for region in self.regions):
+        says = "no region is enabled" if self.regions else "lists no region"
+        yield Fault(("regions",), says, "add a region, or enable one", [])
+
+
+def namespace_fits(self: "Platform") -> Iterator[Fault]:
+    if len(self.namespace) > 63 - len("-data"):
+        yield Fault(("name",), f"makes the namespace '{self.namespace}-data' longer than 63 characters", "shorten it, or the environment's name", self.name)
+
+
+def clusters_are_regions(self: "Platform") -> Iterator[Fault]:
+    clusters: dict[str, str] = {}
+    for place, region in enumerate(self.regions):
+        other = clusters.setdefault(region.cluster, region.code)
+        if other != region.code:
+            yield Fault(("regions", place), f"is in cluster '{region.cluster}', which is region '{other}'", "give each region a cluster of its own")
+    known = {*clusters, *(dc.cluster for region in self.regions for dc in region.datacenters if dc.cluster)}
+    for place, cluster in enumerate(self.clusters):
+        if cluster.name not in known:
+            fix = suggestion(cluster.name, sorted(known), f"known are {', '.join(sorted(known))}")
+            yield Fault(("clusters", place, "name"), "no region is in a cluster of that name", fix, cluster.name)
+
+
+def links_join_known_regions(self: "Platform") -> Iterator[Fault]:
+    codes = [region.code for region in self.regions]
+    for place, link in enumerate(self.links):
+        for end, code in enumerate(link.between):
+            if code not in codes:
+                yield Fault(("links", place, "between", end), "no region has that code", suggestion(code, codes, f"known are {', '.join(codes)}"), code)
+    for place, region in enumerate(self.regions):
+        for other in self.regions[:place]:
+            if round_trip_ms(region, other, self.links) is None:
+                yield Fault(
+                    ("regions", place),
+                    f"nothing tells how far it is from '{other.code}'",
+                    f"add links: [{{between: [{other.code}, {region.code}], latency_ms: ...}}], or give both regions a location",
+                )
+
+
+def names_are_distinct(self: "Platform") -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for view in entries(self):
+        section = seen.setdefault(view.name, view.section)
+        if view.name and section != view.section:
+            yield Fault((*view.at, "name"), f"the name of one of the {section} too", "give it another name", view.name)
+
+
+def placements_exist(self: "Platform") -> Iterator[Fault]:
+    codes = [region.code for region in self.regions]
+    known = f"known are {', '.join(codes)}"
+    for view in entries(self):
+        wanted = view.entry.get("regions", "all")
+        if isinstance(wanted, (list, tuple)):
+            for place, code in enumerate(wanted):
+                if isinstance(code, str) and code not in codes:
+                    yield Fault((*view.at, "regions", place), "no region has that code", suggestion(code, codes, known), code)
+            if view.enabled and not view.regions and all(code in codes for code in wanted):
+                yield Fault((*view.at, "regions"), "names no region that is enabled", "name one, or use enabled: false", wanted)
+        per_region = view.entry.get("per_region")
+        for code in per_region if isinstance(per_region, Mapping) else ():
+            at = (*view.at, "per_region", code)
+            if code not in codes:
+                yield Fault(at, "no region has that code", suggestion(str(code), codes, known))
+            elif isinstance(wanted, (list, tuple)) and code not in wanted:
+                yield Fault(at, "says what differs in a region where it does not run", "add the region to regions, or remove this", severity="warning")
+            overlay = per_region[code] if isinstance(per_region, Mapping) else None
+            if isinstance(overlay, Mapping) and "name" in overlay:
+                yield Fault((*at, "name"), "a workload has one name everywhere", "remove it", overlay["name"])
+
+
+def uses_exist(self: "Platform") -> Iterator[Fault]:
+    known = _names(self)
+    for steps, name, view in _references(self, "uses"):
+        if name == view.name:
+            yield Fault(steps, "names itself", "remove it: pods of one workload reach each other by the headless Service only if it uses others", name)
+        elif name not in known:
+            yield Fault(steps, "nothing in this file has that name", suggestion(name, known, _known(known)), name)
+        elif known[name].get("enabled") is False and view.enabled:
+            yield Fault(steps, "switched off by enabled: false", "remove it here too, or enable it", name)
+
+
+def neighbours_exist(self: "Platform") -> Iterator[Fault]:
+    known = _names(self)
+    for view in entries(self):
+        for steps, rules in _values(self, view, ("topology", "preferred_colocation")):
+            for place, near in enumerate(rules if isinstance(rules, (list, tuple)) else ()):
+                name = near.get("service") if isinstance(near, Mapping) else None
+                at = (*steps, place, "service")
+                if isinstance(name, str) and name not in known:
+                    yield Fault(at, "nothing in this file has that name", suggestion(name, known, _known(known)), name)
+                elif isinstance(name, str) and known[name].get("enabled") is False and view.enabled:
+                    yield Fault(at, "switched off by enabled: false", "remove it here too, or enable it", name)
+
+
+def _known(names: Mapping[str, Any]) -> str:
+    return f"known are {', '.join(names)}"
+
+
+def former_names_are_free(self: "Platform") -> Iterator[Fault]:
+    known = _names(self)
+    for view in entries(self):
+        formerly = view.entry.get("formerly")
+        if isinstance(formerly, str) and formerly in known:
+            yield Fault((*view.at, "formerly"), "still the name of a workload", "remove it", formerly)
+
+
+def _references(platform: "Platform", field: str) -> Iterator[tuple[Steps, str, EntryView]]:
+    for view in entries(platform):
+        for steps, names in _values(platform, view, (field,)):
+            for place, name in enumerate(names if isinstance(names, (list, tuple)) else ()):
+                if isinstance(name, str):
+                    yield (*steps, place), name, view
+
+
+def _values(platform: "Platform", view: EntryView, path: tuple[str, ...]) -> Iterator[tuple[Steps, Any]]:
+    """Return each value that a layer of the entry has at ``path``, with its steps from the root."""
+    seen = set()
+    for (section, place, _), expanded in platform.expanded.items():
+        if (section, place) != view.at:
+            continue
+        for layer in expanded.layers:
+            held: Any = layer.values
+            for step in path:
+                held = held.get(step) if isinstance(held, Mapping) else None
+            steps = (*layer.at, *path)
+            if held is not None and steps not in seen:
+                seen.add(steps)
+                yield steps, held
+
+
+def site_configs(platform: "Platform", site: Site) -> dict[str, tuple[EntryView, DeploymentConfig]]:
+    """Return the workloads that run at ``site`` and are sound, by name."""
+    found = {}
+    for view in entries(platform):
+        if site.region.code in view.regions:
+            config = platform.config_of(view.section, view.place, site.region.code)
+            if config is not None:
+                found[config.name] = (view, config)
+    return found
+
+
+def nearest(platform: "Platform", name: str, site: Site) -> tuple[RegionConfig, DeploymentConfig] | None:
+    """Return the region nearest to ``site`` where ``name`` runs, and the workload there."""
+    best: tuple[float, RegionConfig, DeploymentConfig] | None = None
+    by_code = {region.code: region for region in platform.regions}
+    for view in entries(platform):
+        if view.name != name:
+            continue
+        for code in view.regions:
+            region = by_code[code]
+            config = platform.config_of(view.section, view.place, code)
+            distance = round_trip_ms(site.region, region, platform.links)
+            far = float("inf") if distance is None else distance
+            if config is not None and (best is None or far < best[0]):
+                best = (far, region, config)
+    return best and best[1:]
+
+
+def at_layer(platform: "Platform", view: EntryView, site: Site, steps: Steps) -> Steps:
+    """Return where the value of a placed workload at ``steps`` stands in the document."""
+    key = (view.section, view.place, site.region.code)
+    expanded = platform.expanded.get(key) or platform.expanded[view.section, view.place, None]
+    found = find_layer(steps, expanded.layers, expanded.values, node_of_workload())
+    return found or view.at
+
+
+def callers_reach_what_they_use(self: "Platform") -> Iterator[Fault]:
+    for site in self.sites:
+        here = site_configs(self, site)
+        for view, config in here.values():
+            for place, name in enumerate(config.uses):
+                if name in here or (there := nearest(self, name, site)) is None:
+                    continue
+                at = at_layer(self, view, site, ("uses", place))
+                region, target = there
+                if target.endpoint is None:
+                    yield Fault(
+                        at,
+                        f"not placed in {site.region.code}, and has no endpoint to reach it at in {region.code}",
+                        f"give '{name}' an endpoint, or place it in {site.region.code}",
+                        name,
+                    )
+                elif not config.network.allow_to:
+                    yield Fault(
+                        at,
+                        f"outside {site.region.code}, so its ports are open to any address from here",
+                        f"list its addresses in network.allow_to of '{view.name}'",
+                        name,
+                        "warning",
+                    )
+
+
+def balancers_stay_internal(self: "Platform") -> Iterator[Fault]:
+    for site in self.sites:
+        for view, config in site_configs(self, site).values():
+            expose = config.expose
+            known = site.region.provider in ("aws", "gcp", "azure")
+            if expose and expose.internal and not known and not expose.annotations:
+                at = at_layer(self, view, site, ("expose", "internal"))
+                code = site.region.code
+                yield Fault(
+                    at,
+                    f"no field of Kubernetes keeps a load balancer internal, and region '{code}' names no provider that is known",
+                    f"give region '{code}' a provider (aws, gcp, azure), or give expose the annotations of yours",
+                    True,
+                )
+
+
+def versions_carry_the_fields(self: "Platform") -> Iterator[Fault]:
+    for site in self.sites:
+        minor = minor_of(site.kubernetes)
+        for view, config in site_configs(self, site).values():
+            if config.scaling and minor < TOLERANCE_SINCE:
+                yield Fault(
+                    at_layer(self, view, site, ("scaling",)),
+                    f"Kubernetes {site.kubernetes} of cluster '{site.cluster}' drops the autoscaler's tolerance: "
+                    "from 0.9 to 1.1 of the target it holds, and below it scales down (mode legacy)",
+                    f"declare v1.{TOLERANCE_SINCE} or newer once the cluster runs it",
+                    severity="warning",
+                )
+            update = config.update
+            if config.is_stateful and update.max_unavailable is not None and minor < STATEFUL_MAX_UNAVAILABLE_SINCE:
+                yield Fault(
+                    at_layer(self, view, site, ("update", "max_unavailable")),
+                    f"Kubernetes {site.kubernetes} of cluster '{site.cluster}' drops it from a StatefulSet; it is left out there",
+                    f"declare v1.{STATEFUL_MAX_UNAVAILABLE_SINCE} or newer once the cluster runs it",
+                    update.max_unavailable,
+                    "warning",
+                )

@@ -1,0 +1,1 @@
+"""Health probes: the settings and the fragments of a container that they become."""

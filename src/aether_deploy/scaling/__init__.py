@@ -1,0 +1,1 @@
+"""Scaling by player count: the settings, the decision, and the autoscaler that carries it out."""
