@@ -1,1 +1,169 @@
-"""One typed description of game worlds becomes a tree of Kubernetes manifests."""
+"""One typed description of game worlds becomes a hardened, byte-deterministic GitOps tree for Kubernetes."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aether_deploy.delivery.loading import load_platform
+    from aether_deploy.fleet.config import DeploymentConfig, WorkloadKind
+    from aether_deploy.fleet.parts import (
+        ConfigFile,
+        ContainerConfig,
+        DisruptionBudgetConfig,
+        DrainConfig,
+        ExposeConfig,
+        IdentityConfig,
+        MetricsConfig,
+        MountConfig,
+        NetworkConfig,
+        PortConfig,
+        PreStopConfig,
+        PvcConfig,
+        ResourceRequirements,
+        RetentionConfig,
+        SecretFile,
+        TolerationConfig,
+        UpdateConfig,
+        VolumeConfig,
+    )
+    from aether_deploy.fleet.surroundings import Peer, Surroundings
+    from aether_deploy.gitops.render import render_tree
+    from aether_deploy.gitops.tree import Tree, TreeFile, Unit
+    from aether_deploy.manifest.yaml_text import to_yaml, to_yaml_documents
+    from aether_deploy.placement.config import AffinityRule, TopologyConfig
+    from aether_deploy.platform.config import Platform
+    from aether_deploy.platform.parts import (
+        ClusterConfig,
+        DatacenterConfig,
+        DefaultsConfig,
+        LinkConfig,
+        Location,
+        ObservabilityConfig,
+        PrometheusConfig,
+        RegionConfig,
+        Workload,
+    )
+    from aether_deploy.platform.schema import platform_schema
+    from aether_deploy.probes.config import Probe, ProbeConfig
+    from aether_deploy.problems import (
+        ConfigError,
+        DecisionError,
+        EffectError,
+        InvariantError,
+        NoHealthyRegionError,
+        Problem,
+        UnknownRegionError,
+    )
+    from aether_deploy.routing.config import Failover, Primary, Region, RegionRoutingConfig, RoutingDecision
+    from aether_deploy.scaling.config import CustomMetric, ScalingConfig
+    from aether_deploy.scaling.decision import Hold, ScaleDown, ScaleUp, ScalingDecision
+
+# Where each public name lives. Names are imported on first use, so that importing the package is cheap.
+_ROOMS = {
+    "delivery.loading": ("load_platform",),
+    "fleet.config": ("DeploymentConfig", "WorkloadKind"),
+    "fleet.parts": (
+        "ConfigFile", "ContainerConfig", "DisruptionBudgetConfig", "DrainConfig", "ExposeConfig", "IdentityConfig",
+        "MetricsConfig", "MountConfig", "NetworkConfig", "PortConfig", "PreStopConfig", "PvcConfig",
+        "ResourceRequirements", "RetentionConfig", "SecretFile", "TolerationConfig", "UpdateConfig", "VolumeConfig",
+    ),
+    "fleet.surroundings": ("Peer", "Surroundings"),
+    "gitops.render": ("render_tree",),
+    "gitops.tree": ("Tree", "TreeFile", "Unit"),
+    "manifest.yaml_text": ("to_yaml", "to_yaml_documents"),
+    "placement.config": ("AffinityRule", "TopologyConfig"),
+    "platform.config": ("Platform",),
+    "platform.parts": (
+        "ClusterConfig", "DatacenterConfig", "DefaultsConfig", "LinkConfig", "Location", "ObservabilityConfig",
+        "PrometheusConfig", "RegionConfig", "Workload",
+    ),
+    "platform.schema": ("platform_schema",),
+    "probes.config": ("Probe", "ProbeConfig"),
+    "problems": (
+        "ConfigError", "DecisionError", "EffectError", "InvariantError", "NoHealthyRegionError", "Problem",
+        "UnknownRegionError",
+    ),
+    "routing.config": ("Failover", "Primary", "Region", "RegionRoutingConfig", "RoutingDecision"),
+    "scaling.config": ("CustomMetric", "ScalingConfig"),
+    "scaling.decision": ("Hold", "ScaleDown", "ScaleUp", "ScalingDecision"),
+}  # fmt: skip
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "AffinityRule",
+    "ClusterConfig",
+    "ConfigError",
+    "ConfigFile",
+    "ContainerConfig",
+    "CustomMetric",
+    "DatacenterConfig",
+    "DecisionError",
+    "DefaultsConfig",
+    "DeploymentConfig",
+    "DisruptionBudgetConfig",
+    "DrainConfig",
+    "EffectError",
+    "ExposeConfig",
+    "Failover",
+    "Hold",
+    "IdentityConfig",
+    "InvariantError",
+    "LinkConfig",
+    "Location",
+    "MetricsConfig",
+    "MountConfig",
+    "NetworkConfig",
+    "NoHealthyRegionError",
+    "ObservabilityConfig",
+    "Peer",
+    "Platform",
+    "PortConfig",
+    "PreStopConfig",
+    "Primary",
+    "Probe",
+    "ProbeConfig",
+    "Problem",
+    "PrometheusConfig",
+    "PvcConfig",
+    "Region",
+    "RegionConfig",
+    "RegionRoutingConfig",
+    "ResourceRequirements",
+    "RetentionConfig",
+    "RoutingDecision",
+    "ScaleDown",
+    "ScaleUp",
+    "ScalingConfig",
+    "ScalingDecision",
+    "SecretFile",
+    "Surroundings",
+    "TolerationConfig",
+    "TopologyConfig",
+    "Tree",
+    "TreeFile",
+    "Unit",
+    "UnknownRegionError",
+    "UpdateConfig",
+    "VolumeConfig",
+    "Workload",
+    "WorkloadKind",
+    "load_platform",
+    "platform_schema",
+    "render_tree",
+    "to_yaml",
+    "to_yaml_documents",
+]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        room = _HOMES.get(name)
+        if room is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{room}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

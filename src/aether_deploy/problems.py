@@ -1,12 +1,12 @@
 """Faults in what the user gave us, and the exceptions that carry them.
 
-    Exception
-    ├── ConfigError (ValueError)      the input is wrong; carries every Problem           exit 2
-    ├── DecisionError                 no answer exists: no healthy region, no capacity    exit 1
-    │   ├── NoHealthyRegionError
-    │   └── UnknownRegionError
-    ├── EffectError                   the world refused: disk, git, kubectl               exit 3
-    └── InvariantError                our own mistake                                     exit 70
+Exception
+├── ConfigError (ValueError)      the input is wrong; carries every Problem           exit 2
+├── DecisionError                 no answer exists: no healthy region, no capacity    exit 1
+│   ├── NoHealthyRegionError
+│   └── UnknownRegionError
+├── EffectError                   the world refused: disk, git, kubectl               exit 3
+└── InvariantError                our own mistake                                     exit 70
 """
 
 from collections.abc import Iterable

@@ -138,7 +138,8 @@ def canonical(text: str) -> str:
         QuantityError: When ``text`` is no quantity.
 
     Rule:
-        Go's ``CanonicalizeBytes``. Reading the result gives the same amount, and the same text again.
+        Go's ``CanonicalizeBytes``, applied until the text stays as it is. That takes Go a second time for one
+        kind of text only: ``15.625Ki`` becomes ``16000``, and that becomes ``16k``.
 
     Example:
         >>> [canonical(text) for text in ("1000m", "0.5", "1024Mi", "1.5Gi", "1e4")]
@@ -168,9 +169,7 @@ def parse_duration_secs(text: str) -> int:
     """
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise DurationError(
-            "is no duration: whole hours, minutes and seconds in this order, such as 1h30m or 90s"
-        )
+        raise DurationError("is no duration: whole hours, minutes and seconds in this order, such as 1h30m or 90s")
     if len(text) > _DIGITS_MAX:
         raise DurationError(f"has more than {_DIGITS_MAX} digits")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
@@ -213,10 +212,9 @@ def _print(quantity: Quantity) -> str:
     nanos = quantity.nanos
     if not nanos:
         return "0"
-    units, rest = divmod(nanos, _NANOS)
-    # Small or broken binary amounts go to decimal: 0.5Ki is 512, and 1.1Ki would lose its fraction.
-    if quantity.format == BINARY and not rest and abs(units) >= 1024:
-        return _print_binary(units)
+    # No binary suffix fits a binary amount below 1Ki, or with a fraction of 1Ki: 0.5Ki is 512.
+    if quantity.format == BINARY and nanos % (1024 * _NANOS) == 0:
+        return _print_binary(nanos // _NANOS)
     return _print_decimal(nanos, exponent=quantity.format == EXPONENT)
 
 

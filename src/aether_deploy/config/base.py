@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar, dataclass_transform
 
 import msgspec
-from msgspec import UNSET, NODEFAULT
+from msgspec import NODEFAULT, UNSET
 
 from aether_deploy.config.nodes import (
     FAULTY,
@@ -96,9 +96,7 @@ def _compile_spec(cls: type["Config"]) -> Spec:
         annotation = annotations[name]
         marks = getattr(annotation, "__metadata__", ())
         python_only = next((mark.decided_by for mark in marks if isinstance(mark, PythonOnly)), None)
-        fields.append(
-            FieldSpec(name=name, node=compile_type(annotation), default=default, python_only=python_only)
-        )
+        fields.append(FieldSpec(name=name, node=compile_type(annotation), default=default, python_only=python_only))
     rules = {
         name: value
         for base in reversed(cls.__mro__)
@@ -275,9 +273,7 @@ def _run_rules(target: object, spec: Spec, path: Path, sink: Sink) -> None:
             for step in fault.at:
                 where = (where, step)
             value = None if fault.value is UNSET else shown(fault.value)
-            sink.fault(
-                where, fault.reason, fault.fix, value=value, severity=fault.severity, key=fault.key
-            )
+            sink.fault(where, fault.reason, fault.fix, value=value, severity=fault.severity, key=fault.key)
 
 
 def _judge(value: object, path: Path, sink: Sink) -> None:
@@ -292,4 +288,3 @@ def _judge(value: object, path: Path, sink: Sink) -> None:
     elif isinstance(value, Mapping):
         for key, each in value.items():
             _judge(each, (path, key), sink)
-

@@ -83,9 +83,7 @@ class Sink:
         key: str | None = None,
     ) -> _Faulty:
         where = steps(path)
-        problem = Problem(
-            path=path_text(where), reason=reason, fix=fix, value=value, severity=severity, key=key
-        )
+        problem = Problem(path=path_text(where), reason=reason, fix=fix, value=value, severity=severity, key=key)
         self.found.append((where, problem))
         return FAULTY
 
@@ -152,6 +150,12 @@ class Keyed(msgspec.Struct, frozen=True):
         if isinstance(key, (list, tuple)):
             return frozenset(part for part in key if isinstance(part, str))
         return key if isinstance(key, str) else None
+
+
+class OneOf(msgspec.Struct, frozen=True):
+    """A closed set of words that is a table's keys."""
+
+    words: tuple[str, ...]
 
 
 class PythonOnly(msgspec.Struct, frozen=True):
@@ -223,9 +227,7 @@ class TextNode(Node):
 
     def read(self, raw: object, path: Path, sink: Sink) -> Any:
         if type(raw) is not str:
-            if isinstance(raw, str):
-                raw = str(raw)
-            elif self.rule and self.rule.numbers and type(raw) is int:
+            if isinstance(raw, str) or (self.rule and self.rule.numbers and type(raw) is int):
                 raw = str(raw)
             else:
                 return self.refuse(raw, path, sink, self._unquoted_fix(raw))
@@ -404,7 +406,12 @@ class ListNode(Node):
                 name = self.keyed.field
                 value = shown(key) if isinstance(key, str) else shown(" - ".join(sorted(map(str, key))))  # type: ignore[call-overload]
                 where = ((path, index), name)
-                sink.fault(where, f"repeats item {first[key]} of the same list", f"give it another {name}, or merge both", value=value)
+                sink.fault(
+                    where,
+                    f"repeats item {first[key]} of the same list",
+                    f"give it another {name}, or merge both",
+                    value=value,
+                )
         return repeats
 
 
@@ -512,7 +519,7 @@ def _compile(annotation: Any, rules: tuple[Any, ...]) -> Node:
         return ChoiceNode(typing.get_args(annotation), None)
     if origin is tuple:
         return ListNode(compile_type(typing.get_args(annotation)[0]), _first(rules, Keyed))
-    if origin in (dict, Mapping) or isinstance(origin, type) and issubclass(origin, Mapping):
+    if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         key, value = typing.get_args(annotation)
         return MapNode(compile_type(key), compile_type(value))
     return _compile_plain(annotation, rules)
@@ -528,6 +535,8 @@ def _compile_union(members: tuple[Any, ...], rules: tuple[Any, ...]) -> Node:
 def _compile_plain(annotation: Any, rules: tuple[Any, ...]) -> Node:
     if annotation is Any:
         return AnyNode()
+    if annotation is str and (one_of := _first(rules, OneOf)):
+        return ChoiceNode(one_of.words, None)
     if annotation is str:
         return TextNode(_first(rules, TextRule), _first(rules, Placeholders))
     if annotation is bool:

@@ -13,9 +13,7 @@ _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_FIX = "use lower-case letters, digits and '-', and begin and end with a letter or digit"
 _QUALIFIED = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 
-DnsLabel = Annotated[
-    str, TextRule(what="a DNS-1123 label", pattern=_LABEL, max_length=63, fix=_LABEL_FIX)
-]
+DnsLabel = Annotated[str, TextRule(what="a DNS-1123 label", pattern=_LABEL, max_length=63, fix=_LABEL_FIX)]
 ObjectName = Annotated[
     str,
     TextRule(
@@ -98,9 +96,7 @@ AbsolutePath = Annotated[
         fix="begin with '/', without '..', ':', a double or a final '/'",
     ),
 ]
-HttpPath = Annotated[
-    str, TextRule(what="an HTTP path", pattern=r"/[^\s]*", max_length=1024, fix="begin with '/'")
-]
+HttpPath = Annotated[str, TextRule(what="an HTTP path", pattern=r"/[^\s]*", max_length=1024, fix="begin with '/'")]
 NonEmpty = Annotated[str, TextRule(what="text that is not empty", pattern=r"(.|\n)+", fix="write something")]
 KubernetesVersion = Annotated[
     str,

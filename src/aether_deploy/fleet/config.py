@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from aether_deploy.config.base import FILLED, Config, plain, rule
 from aether_deploy.config.merging import merge
-from aether_deploy.config.nodes import Keyed, Placeholders, PythonOnly, compile_type
+from aether_deploy.config.nodes import Keyed, OneOf, Placeholders, PythonOnly, compile_type
 from aether_deploy.config.types import (
     Count,
     DnsLabel,
@@ -46,7 +46,7 @@ from aether_deploy.probes.config import ProbeConfig
 from aether_deploy.scaling.config import CustomMetric, ScalingConfig
 
 Endpoint = Annotated[str, Placeholders(("region", "environment", "cluster"))]
-WaiverName = Literal[tuple(WAIVERS)]  # type: ignore[valid-type]
+WaiverName = Annotated[str, OneOf(tuple(WAIVERS))]
 
 
 class WorkloadKind(StrEnum):
@@ -151,7 +151,10 @@ class DeploymentConfig(Config):
         if (workload_class := said.get("workload_class")) not in ("worlds", "services"):
             workload_class = "services" if said.get("pvc") in (None, "none") else "worlds"
         defaults = class_defaults(workload_class, said)
-        filled: dict[str, Any] = {**merge(defaults, said, compile_type(cls)), "workload_class": workload_class}
+        filled: dict[str, Any] = {
+            **merge(defaults, said, compile_type(cls)),
+            "workload_class": workload_class,
+        }
         for name, value in given.items():
             if value is None:  # off, said in Python; a file's null is gone by now
                 filled[name] = None
@@ -242,4 +245,3 @@ def _with_resources(container: Any) -> Any:
     if not isinstance(said, Mapping) or not isinstance(said.get("resources", {}), Mapping):
         return container
     return {**said, "resources": {**CONTAINER_RESOURCES, **said.get("resources", {})}}
-

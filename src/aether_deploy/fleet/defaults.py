@@ -73,9 +73,7 @@ def class_defaults(workload_class: str, given: Mapping[str, Any]) -> dict[str, A
 def _probes(workload_class: str, given: object) -> dict[str, Any]:
     """Return probe defaults. A path or port only joins a probe of a type that uses it."""
     said = given if isinstance(given, Mapping) else {}
-    probes = {
-        name: {**_question(said.get(name), _PATHS[name]), **times} for name, times in _TIMES.items()
-    }
+    probes = {name: {**_question(said.get(name), _PATHS[name]), **times} for name, times in _TIMES.items()}
     if said.get("startup", {}) not in (None, "none"):
         probes["startup"] = {**_startup_question(said), **_STARTUP[workload_class]}
     return probes
@@ -83,9 +81,7 @@ def _probes(workload_class: str, given: object) -> dict[str, Any]:
 
 def _question(given: object, path: str) -> dict[str, Any]:
     said = given if isinstance(given, Mapping) else {}
-    return {"http": {"path": path, "port": HTTP_PORT}, "exec": {}}.get(
-        said.get("type", "http"), {"port": HTTP_PORT}
-    )
+    return {"http": {"path": path, "port": HTTP_PORT}, "exec": {}}.get(said.get("type", "http"), {"port": HTTP_PORT})
 
 
 def _startup_question(probes: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,9 +120,7 @@ def render_network_policy(config: DeploymentConfig, surroundings: Surroundings) 
 
 
 def _policy_ports(config: DeploymentConfig, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
-    return [
-        {"protocol": port["protocol"], "port": port["port"]} for port in service_ports(config, names)
-    ]
+    return [{"protocol": port["protocol"], "port": port["port"]} for port in service_ports(config, names)]
 
 
 def _ingress(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, UnsetType
 
 from aether_deploy.config.base import FILLED, Config, Fault, rule
-from aether_deploy.config.nodes import Keyed, TextRule, WholeRule
+from aether_deploy.config.nodes import Keyed, TextRule
 from aether_deploy.config.types import (
     AbsolutePath,
     Cidr,
@@ -436,5 +436,3 @@ class MetricsConfig(Config):
 
     port: PortName = "http"
     path: HttpPath = "/metrics"
-
-

@@ -68,17 +68,24 @@ def config_data(config: DeploymentConfig, files: Mapping[str, bytes]) -> tuple[d
             continue
         if file.text is not None:
             data[file.name] = file.text
-        elif file.source in files:
+        elif file.source is not None and file.source in files:
             _add_content(file.name, files[file.source], data, binary)
         else:
             path = f"$.config_files[{place}].source"
             problems.append(
-                Problem(path=path, value=f"'{file.source}'", reason="its content is not known", fix="give it in surroundings.files, or use text")
+                Problem(
+                    path=path,
+                    value=f"'{file.source}'",
+                    reason="its content is not known",
+                    fix="give it in surroundings.files, or use text",
+                )
             )
     size = sum(len(key) + len(text.encode()) for group in (data, binary) for key, text in group.items())
     if size > 1024 * 1024:
         reason = f"hold {size} bytes together; a ConfigMap holds at most 1048576"
-        problems.append(Problem(path="$.config_files", reason=reason, fix="make them smaller, or put them into the image"))
+        problems.append(
+            Problem(path="$.config_files", reason=reason, fix="make them smaller, or put them into the image")
+        )
     if problems:
         raise ConfigError(problems)
     return dict(sorted(data.items())), dict(sorted(binary.items()))

@@ -75,9 +75,19 @@ def image_is_pinned(self: "DeploymentConfig") -> Iterator[Fault]:
         tag = tag_of(image)
         digest = "@sha256:" in image
         if tag is None and not digest:
-            yield Fault(at, "has neither tag nor digest, so every start may run another version", "write name:tag@sha256:digest", image)
+            yield Fault(
+                at,
+                "has neither tag nor digest, so every start may run another version",
+                "write name:tag@sha256:digest",
+                image,
+            )
         elif tag == "latest" and not digest:
-            yield Fault(at, "the tag latest moves, so every start may run another version", "write name:tag@sha256:digest", image)
+            yield Fault(
+                at,
+                "the tag latest moves, so every start may run another version",
+                "write name:tag@sha256:digest",
+                image,
+            )
         elif not digest and "image_digest" not in self.waivers:
             yield Fault(
                 at,
@@ -97,7 +107,12 @@ def ports_are_distinct(self: "DeploymentConfig") -> Iterator[Fault]:
         if other != port.name:
             yield Fault(("ports", place, "port"), f"taken by port '{other}'", "give it another number", port.port)
         if port.port == 22:
-            yield Fault(("ports", place, "port"), "the port of an SSH server, which checkers refuse", "use another port", 22)
+            yield Fault(
+                ("ports", place, "port"),
+                "the port of an SSH server, which checkers refuse",
+                "use another port",
+                22,
+            )
 
 
 def port_names_exist(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -105,7 +120,12 @@ def port_names_exist(self: "DeploymentConfig") -> Iterator[Fault]:
     known = ", ".join(names) or "none"
     for place, name in enumerate(self.expose.ports if self.expose else ()):
         if name not in names:
-            yield Fault(("expose", "ports", place), "no port has that name", suggestion(name, names, f"known are {known}"), name)
+            yield Fault(
+                ("expose", "ports", place),
+                "no port has that name",
+                suggestion(name, names, f"known are {known}"),
+                name,
+            )
     if self.metrics and self.metrics.port not in names:
         fix = suggestion(self.metrics.port, names, f"known are {known}; metrics: none switches scraping off")
         yield Fault(("metrics", "port"), "no port has that name", fix, self.metrics.port)
@@ -136,7 +156,12 @@ def container_mounts_exist(self: "DeploymentConfig") -> Iterator[Fault]:
     known = ["tmp", *(["wal"] if self.pvc else []), *(v.name for v in self.volumes if v.enabled)]
     for place, volume in enumerate(self.volumes):
         if volume.name in ("tmp", "wal", "config") or volume.name.startswith("secret-"):
-            yield Fault(("volumes", place, "name"), "a name that the workload's own volumes use", "choose another", volume.name)
+            yield Fault(
+                ("volumes", place, "name"),
+                "a name that the workload's own volumes use",
+                "choose another",
+                volume.name,
+            )
     for group in ("init_containers", "sidecars"):
         for place, container in enumerate(getattr(self, group)):
             for index, mount in enumerate(container.mounts):
@@ -145,7 +170,12 @@ def container_mounts_exist(self: "DeploymentConfig") -> Iterator[Fault]:
                     fix = suggestion(mount.volume, known, f"known are {', '.join(known)}")
                     yield Fault((*at, "volume"), "no volume has that name", fix, mount.volume)
                 if mount.path == "/tmp" and mount.volume != "tmp":
-                    yield Fault((*at, "path"), "overlaps /tmp, which is scratch in every container", "mount it elsewhere", mount.path)
+                    yield Fault(
+                        (*at, "path"),
+                        "overlaps /tmp, which is scratch in every container",
+                        "mount it elsewhere",
+                        mount.path,
+                    )
 
 
 def container_names_are_distinct(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -153,7 +183,12 @@ def container_names_are_distinct(self: "DeploymentConfig") -> Iterator[Fault]:
     for group in ("init_containers", "sidecars"):
         for place, container in enumerate(getattr(self, group)):
             if container.name in seen:
-                yield Fault((group, place, "name"), "the name of another container of the pod", "choose another", container.name)
+                yield Fault(
+                    (group, place, "name"),
+                    "the name of another container of the pod",
+                    "choose another",
+                    container.name,
+                )
             seen.add(container.name)
 
 
@@ -172,10 +207,19 @@ def metrics_match_scaling(self: "DeploymentConfig") -> Iterator[Fault]:
     scaling = self.scaling
     if scaling is None:
         if self.custom_metrics:
-            yield Fault(("custom_metrics",), "nothing scales by them: scaling is off", "remove them, or add scaling", severity="warning")
+            yield Fault(
+                ("custom_metrics",),
+                "nothing scales by them: scaling is off",
+                "remove them, or add scaling",
+                severity="warning",
+            )
         return
     if not self.custom_metrics:
-        yield Fault((), "lacks 'custom_metrics': a service that scales must say by which metric", "add custom_metrics: [{name: ...}]")
+        yield Fault(
+            (),
+            "lacks 'custom_metrics': a service that scales must say by which metric",
+            "add custom_metrics: [{name: ...}]",
+        )
     for place, metric in enumerate(self.custom_metrics):
         target = metric.target_value
         if metric.metric_type == "Pods" and target is not None and target != scaling.target_players_per_pod:
@@ -215,17 +259,37 @@ def update_fits_the_kind(self: "DeploymentConfig") -> Iterator[Fault]:
     only = {"partition": "StatefulSet", "max_surge": "Deployment"}
     for name, wanted in only.items():
         if getattr(update, name) is not None and kind != wanted:
-            yield Fault(("update", name), f"only a {wanted} has it, and this is a {kind}", "remove it", getattr(update, name))
+            yield Fault(
+                ("update", name),
+                f"only a {wanted} has it, and this is a {kind}",
+                "remove it",
+                getattr(update, name),
+            )
     strategies = {"OnDelete": "StatefulSet", "Recreate": "Deployment"}
     wanted = strategies.get(update.strategy, kind)
     if kind != wanted:
-        yield Fault(("update", "strategy"), f"only a {wanted} has it, and this is a {kind}", "use RollingUpdate", update.strategy)
+        yield Fault(
+            ("update", "strategy"),
+            f"only a {wanted} has it, and this is a {kind}",
+            "use RollingUpdate",
+            update.strategy,
+        )
     if update.strategy != "RollingUpdate":
         for name in ("partition", "max_surge", "max_unavailable"):
             if getattr(update, name) is not None and only.get(name, kind) == kind:
-                yield Fault(("update", name), f"not used with strategy {update.strategy}", "remove it", getattr(update, name))
+                yield Fault(
+                    ("update", name),
+                    f"not used with strategy {update.strategy}",
+                    "remove it",
+                    getattr(update, name),
+                )
     elif kind == "Deployment" and update.max_surge == 0 and not update.max_unavailable:
-        yield Fault(("update", "max_surge"), "with max_unavailable 0 no pod can ever be replaced", "set one of them to 1", 0)
+        yield Fault(
+            ("update", "max_surge"),
+            "with max_unavailable 0 no pod can ever be replaced",
+            "set one of them to 1",
+            0,
+        )
     elif kind == "StatefulSet" and update.max_unavailable == 0:
         yield Fault(("update", "max_unavailable"), "no pod could ever be replaced", "set it to 1 or more", 0)
 
@@ -243,7 +307,12 @@ def drain_leaves_time(self: "DeploymentConfig") -> Iterator[Fault]:
 
 def exposed_pods_have_ordinals(self: "DeploymentConfig") -> Iterator[Fault]:
     if self.expose and self.expose.per_pod and not self.is_stateful:
-        yield Fault(("expose", "per_pod"), "only pods of a StatefulSet have ordinals", "add a pvc, or remove per_pod", True)
+        yield Fault(
+            ("expose", "per_pod"),
+            "only pods of a StatefulSet have ordinals",
+            "add a pvc, or remove per_pod",
+            True,
+        )
 
 
 def endpoints_are_exposed(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -253,7 +322,12 @@ def endpoints_are_exposed(self: "DeploymentConfig") -> Iterator[Fault]:
         yield Fault(("endpoint",), "nothing is exposed that other regions could reach", "add expose", self.endpoint)
     host = re.sub(r"\{[^{}]*\}", "x", self.endpoint)
     if len(host) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", host):
-        yield Fault(("endpoint",), "not a host name", "write a DNS name such as matchmaking.{region}.example.com", self.endpoint)
+        yield Fault(
+            ("endpoint",),
+            "not a host name",
+            "write a DNS name such as matchmaking.{region}.example.com",
+            self.endpoint,
+        )
 
 
 def secrets_are_files(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -281,7 +355,11 @@ def labels_are_the_authors(self: "DeploymentConfig") -> Iterator[Fault]:
         for key in getattr(self, field):
             domain = key.partition("/")[0] if "/" in key else ""
             if any(f"{domain}/" == prefix or f"{domain}/".endswith(f".{prefix}") for prefix in RESERVED_PREFIXES):
-                yield Fault((field, key), f"{domain}/ belongs to Kubernetes and to this program", "use a prefix of your own")
+                yield Fault(
+                    (field, key),
+                    f"{domain}/ belongs to Kubernetes and to this program",
+                    "use a prefix of your own",
+                )
 
 
 def deviations(self: "DeploymentConfig") -> dict[str, str | None]:
@@ -303,5 +381,9 @@ def deviations(self: "DeploymentConfig") -> dict[str, str | None]:
 
 def waivers_are_used(self: "DeploymentConfig") -> Iterator[Fault]:
     for name in sorted(self.waivers.keys() - deviations(self).keys()):
-        yield Fault(("waivers", name), "waives nothing: the workload does not deviate", "remove it", severity="warning")
-
+        yield Fault(
+            ("waivers", name),
+            "waives nothing: the workload does not deviate",
+            "remove it",
+            severity="warning",
+        )

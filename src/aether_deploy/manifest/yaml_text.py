@@ -17,7 +17,7 @@ MAX_DEPTH: Final = 200
 
 _INT64: Final = 1 << 63
 _LONGEST_SIMPLE_KEY: Final = 128  # As Go prints them; its scanner gives up on a simple key beyond 1024.
-_CACHE_ENTRIES: Final = 8192
+_CACHE_ENTRIES: Final = 4096
 _CACHED_LENGTH: Final = 256
 
 _PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+=-]*(?::[A-Za-z0-9_./@+=-]+)*")
@@ -25,11 +25,9 @@ _WORDS_WITH_A_MEANING: Final = frozenset(
     ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"]
 )
 
-_UNPRINTABLE: Final = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff"
-_ESCAPED: Final = re.compile(f'[{_UNPRINTABLE}\t\n"\\\\]')
-_NO_BLOCK: Final = re.compile(rf"\A[ \t\n]|[{_UNPRINTABLE}]|[ \t]$|\n\n\Z", re.MULTILINE)
+# C0, DEL, C1 with NEL, the separators of lines and paragraphs, the byte order mark, the non-characters.
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_SHORT_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 _INDENTS: Final = tuple("  " * depth for depth in range(MAX_DEPTH))
 
@@ -150,17 +148,26 @@ def _other(value: object) -> str:
 def _scalar(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS_WITH_A_MEANING:
         return text
-    return f'"{_ESCAPED.sub(_escape, text)}"'
+    quotable = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{_UNPRINTABLE.sub(_escape, quotable)}"'
 
 
 def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    code = ord(character)
+    code = ord(match[0])
     if 0xD800 <= code <= 0xDFFF:
         raise _RefusedError
-    if character in _SHORT_ESCAPES:
-        return _SHORT_ESCAPES[character]
     return f"\\x{code:02X}" if code <= 0xFF else f"\\u{code:04X}"
+
+
+def _block_is_exact(text: str) -> bool:
+    return (
+        "\n" in text
+        and not text.startswith((" ", "\t", "\n"))
+        and not text.endswith((" ", "\t", "\n\n"))
+        and " \n" not in text
+        and "\t\n" not in text
+        and not _UNPRINTABLE.search(text)
+    )
 
 
 def _block(text: str, indent: str) -> str:
@@ -189,9 +196,7 @@ class _Texts(_BoundedCache):
     """A string as it follows ``key:`` or ``-``; empty where it becomes a block, which needs the indent."""
 
     def __missing__(self, text: str) -> str:
-        if "\n" in text and not _NO_BLOCK.search(text):
-            return self.keep(text, "")
-        return self.keep(text, f" {_scalar(text)}\n")
+        return self.keep(text, "" if _block_is_exact(text) else f" {_scalar(text)}\n")
 
 
 class _Keys(_BoundedCache):
@@ -275,9 +280,7 @@ def _fault_of_key(place: _Place) -> Exception | None:
         return None
     if type(place.key) is not str:
         kind = type(place.key).__name__
-        return TypeError(
-            f"{place.inside.path()}: has the key {place.key!r} of type {kind}; write it as a str"
-        )
+        return TypeError(f"{place.inside.path()}: has the key {place.key!r} of type {kind}; write it as a str")
     if _SURROGATE.search(place.key):
         return ValueError(f"{place.path()}: its key holds a lone surrogate, which UTF-8 cannot carry")
     return None
@@ -291,17 +294,13 @@ def _fault_of_value(place: _Place) -> Exception | None:
             return ValueError(f"{place.path()}: holds a lone surrogate, which UTF-8 cannot carry")
     elif isinstance(value, int) and kind is int:
         if not -_INT64 <= value < _INT64:
-            return ValueError(
-                f"{place.path()}: does not fit 64 bits, so Go would round it; write it as a str"
-            )
+            return ValueError(f"{place.path()}: does not fit 64 bits, so Go would round it; write it as a str")
     elif kind is dict or kind is list or kind is tuple:
         return _fault_of_nesting(place)
     elif kind is float:
         return TypeError(f"{place.path()}: is a float; write an int, or a quantity as a str")
     elif value is not None and kind is not bool:
-        return TypeError(
-            f"{place.path()}: is of type {kind.__name__}; write a dict, list, str, int, bool or None"
-        )
+        return TypeError(f"{place.path()}: is of type {kind.__name__}; write a dict, list, str, int, bool or None")
     return None
 
 

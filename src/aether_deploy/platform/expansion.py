@@ -76,7 +76,9 @@ def expand_entry(layers: tuple[Layer, ...], section: str) -> Expanded:
     return Expanded(None if failed else config, layers, values, faults)
 
 
-def _placed(steps: Steps, problem: Any, layers: tuple[Layer, ...], values: Mapping[str, Any], node: Node) -> Fault | None:
+def _placed(
+    steps: Steps, problem: Any, layers: tuple[Layer, ...], values: Mapping[str, Any], node: Node
+) -> Fault | None:
     """Return ``problem`` as a fault at the layer that brought the value, or at the entry for a default.
 
     Nobody needs a warning about a default that he did not choose.

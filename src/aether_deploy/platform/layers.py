@@ -81,12 +81,14 @@ class Evaluation(msgspec.Struct, frozen=True):
         platform: The platform; None where there are errors.
         found: Problems, each with the steps of its path in the merged document.
         values: The merged document.
+        overlay: The environment whose overlay it includes, if any.
     """
 
     environment: str
     platform: Platform | None
     found: tuple[tuple[Steps, Problem], ...]
     values: Mapping[str, Any]
+    overlay: str | None
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -142,24 +144,29 @@ class Document(msgspec.Struct, frozen=True):
         values = self.merged(environment)
         sink = Sink(python=True)
         if "environment" in values:
-            sink.fault((None, "environment"), "not set in a file; --env chooses it", "remove it", value=shown(values["environment"]))
+            sink.fault(
+                (None, "environment"),
+                "not set in a file; --env chooses it",
+                "remove it",
+                value=shown(values["environment"]),
+            )
         _check_overlays(values, sink)
         named = {**values, "environment": environment or known[0]}
         platform = Platform.read_values(named, None, sink)
         failed = platform is FAULTY or sink.failed
         found = tuple(dict.fromkeys(sink.found))
-        return Evaluation(named["environment"], None if failed else platform, found, values)
+        return Evaluation(named["environment"], None if failed else platform, found, values, environment)
 
-    def origin(self, steps: Steps, environment: str | None, *, key: str | None = None) -> Origin | None:
-        """Return where the value at ``steps`` of the merged document was written.
+    def origin(self, evaluation: Evaluation, steps: Steps, *, key: str | None = None) -> Origin | None:
+        """Return where the value at ``steps`` of an evaluated document was written.
 
         A scalar belongs to the strongest layer that has it, a container to the one that began it.
         """
-        merged = self.merged(environment)
+        merged = evaluation.values
         wanted = steps if key is None else (*steps, key)
         hits = [
-            Origin(place, (*at, *found), env)
-            for place, at, env, values in self._layers(environment)
+            Origin(place, (*at, *found), environment)
+            for place, at, environment, values in self._layers(evaluation.overlay)
             if (found := translate(wanted, merged, values, _root())) is not None
         ]
         if any(_covers(_named(setting, merged), wanted) for setting in self.settings):
@@ -192,7 +199,12 @@ def _check_overlays(values: Mapping[str, Any], sink: Sink) -> None:
         for key in _FIXED if isinstance(overlay, Mapping) else ():
             if key in overlay:
                 at = (((None, "environments"), environment), key)
-                sink.fault(at, "the same in every environment", "remove it from the overlay", value=shown(overlay[key]))
+                sink.fault(
+                    at,
+                    "the same in every environment",
+                    "remove it from the overlay",
+                    value=shown(overlay[key]),
+                )
 
 
 def _covers(setting: Steps | None, wanted: Steps) -> bool:
@@ -240,7 +252,9 @@ def _with_value(setting: Setting, rest: Steps, values: Any, node: Node, done: St
         changed[int(place)] = _with_value(setting, tuple(more), values[int(place)], child(node, step), (*done, place))
         return changed if more or setting.value is not None else [v for i, v in enumerate(changed) if i != place]
     if isinstance(step, int) or not isinstance(values, (Mapping, type(None))):
-        raise setting.refused(f"{path_text(done)} is no {'list' if isinstance(step, int) else 'mapping'}", "shorten the path")
+        raise setting.refused(
+            f"{path_text(done)} is no {'list' if isinstance(step, int) else 'mapping'}", "shorten the path"
+        )
     held = dict(values or {})
     inner = _with_value(setting, tuple(more), held.get(step), child(node, step), (*done, step))
     if inner is None and not more:

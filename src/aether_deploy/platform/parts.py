@@ -186,7 +186,12 @@ class PrometheusConfig(Config):
     """
 
     url: Annotated[
-        str, TextRule(what="an http or https address", pattern=r"https?://[^\s/?#]+(/[^\s?#]*)?", fix="write http://host:port")
+        str,
+        TextRule(
+            what="an http or https address",
+            pattern=r"https?://[^\s/?#]+(/[^\s?#]*)?",
+            fix="write http://host:port",
+        ),
     ]
     namespace: DnsLabel
 

@@ -82,9 +82,20 @@ def versions_are_known(self: "Platform") -> Iterator[Fault]:
     ]
     for at, version in said:
         if minor_of(version) < OLDEST_MINOR:
-            yield Fault(at, f"older than v1.{OLDEST_MINOR}, the oldest that is rendered for", f"set it to v1.{OLDEST_MINOR} or newer", version)
+            yield Fault(
+                at,
+                f"older than v1.{OLDEST_MINOR}, the oldest that is rendered for",
+                f"set it to v1.{OLDEST_MINOR} or newer",
+                version,
+            )
         if minor_of(version) > NEWEST_MINOR:
-            yield Fault(at, f"newer than v1.{NEWEST_MINOR}, the newest that is known", f"set it to v1.{NEWEST_MINOR}, or update aether-deploy", version, "warning")
+            yield Fault(
+                at,
+                f"newer than v1.{NEWEST_MINOR}, the newest that is known",
+                f"set it to v1.{NEWEST_MINOR}, or update aether-deploy",
+                version,
+                "warning",
+            )
 
 
 def something_runs(self: "Platform") -> Iterator[Fault]:
@@ -97,7 +108,12 @@ def something_runs(self: "Platform") -> Iterator[Fault]:
 
 def namespace_fits(self: "Platform") -> Iterator[Fault]:
     if len(self.namespace) > 63 - len("-data"):
-        yield Fault(("name",), f"makes the namespace '{self.namespace}-data' longer than 63 characters", "shorten it, or the environment's name", self.name)
+        yield Fault(
+            ("name",),
+            f"makes the namespace '{self.namespace}-data' longer than 63 characters",
+            "shorten it, or the environment's name",
+            self.name,
+        )
 
 
 def clusters_are_regions(self: "Platform") -> Iterator[Fault]:
@@ -105,7 +121,11 @@ def clusters_are_regions(self: "Platform") -> Iterator[Fault]:
     for place, region in enumerate(self.regions):
         other = clusters.setdefault(region.cluster, region.code)
         if other != region.code:
-            yield Fault(("regions", place), f"is in cluster '{region.cluster}', which is region '{other}'", "give each region a cluster of its own")
+            yield Fault(
+                ("regions", place),
+                f"is in cluster '{region.cluster}', which is region '{other}'",
+                "give each region a cluster of its own",
+            )
     known = {*clusters, *(dc.cluster for region in self.regions for dc in region.datacenters if dc.cluster)}
     for place, cluster in enumerate(self.clusters):
         if cluster.name not in known:
@@ -118,7 +138,12 @@ def links_join_known_regions(self: "Platform") -> Iterator[Fault]:
     for place, link in enumerate(self.links):
         for end, code in enumerate(link.between):
             if code not in codes:
-                yield Fault(("links", place, "between", end), "no region has that code", suggestion(code, codes, f"known are {', '.join(codes)}"), code)
+                yield Fault(
+                    ("links", place, "between", end),
+                    "no region has that code",
+                    suggestion(code, codes, f"known are {', '.join(codes)}"),
+                    code,
+                )
     for place, region in enumerate(self.regions):
         for other in self.regions[:place]:
             if round_trip_ms(region, other, self.links) is None:
@@ -145,16 +170,31 @@ def placements_exist(self: "Platform") -> Iterator[Fault]:
         if isinstance(wanted, (list, tuple)):
             for place, code in enumerate(wanted):
                 if isinstance(code, str) and code not in codes:
-                    yield Fault((*view.at, "regions", place), "no region has that code", suggestion(code, codes, known), code)
+                    yield Fault(
+                        (*view.at, "regions", place),
+                        "no region has that code",
+                        suggestion(code, codes, known),
+                        code,
+                    )
             if view.enabled and not view.regions and all(code in codes for code in wanted):
-                yield Fault((*view.at, "regions"), "names no region that is enabled", "name one, or use enabled: false", wanted)
+                yield Fault(
+                    (*view.at, "regions"),
+                    "names no region that is enabled",
+                    "name one, or use enabled: false",
+                    wanted,
+                )
         per_region = view.entry.get("per_region")
         for code in per_region if isinstance(per_region, Mapping) else ():
             at = (*view.at, "per_region", code)
             if code not in codes:
                 yield Fault(at, "no region has that code", suggestion(str(code), codes, known))
             elif isinstance(wanted, (list, tuple)) and code not in wanted:
-                yield Fault(at, "says what differs in a region where it does not run", "add the region to regions, or remove this", severity="warning")
+                yield Fault(
+                    at,
+                    "says what differs in a region where it does not run",
+                    "add the region to regions, or remove this",
+                    severity="warning",
+                )
             overlay = per_region[code] if isinstance(per_region, Mapping) else None
             if isinstance(overlay, Mapping) and "name" in overlay:
                 yield Fault((*at, "name"), "a workload has one name everywhere", "remove it", overlay["name"])
@@ -164,7 +204,12 @@ def uses_exist(self: "Platform") -> Iterator[Fault]:
     known = _names(self)
     for steps, name, view in _references(self, "uses"):
         if name == view.name:
-            yield Fault(steps, "names itself", "remove it: pods of one workload reach each other by the headless Service only if it uses others", name)
+            yield Fault(
+                steps,
+                "names itself",
+                "remove it: pods of one workload reach each other by the headless Service only if it uses others",
+                name,
+            )
         elif name not in known:
             yield Fault(steps, "nothing in this file has that name", suggestion(name, known, _known(known)), name)
         elif known[name].get("enabled") is False and view.enabled:

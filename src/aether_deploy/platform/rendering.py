@@ -77,9 +77,7 @@ def source_of(view: EntryView) -> str:
     return f"{view.section}.{view.name}"
 
 
-def _callers(
-    platform: Platform, here: Mapping[str, tuple[EntryView, DeploymentConfig]]
-) -> dict[str, tuple[Peer, ...]]:
+def _callers(platform: Platform, here: Mapping[str, tuple[EntryView, DeploymentConfig]]) -> dict[str, tuple[Peer, ...]]:
     callers: dict[str, list[Peer]] = {}
     for name in sorted(here):
         for used in here[name][1].uses:
@@ -123,9 +121,7 @@ def _surroundings(
     files: Mapping[str, bytes],
 ) -> Surroundings:
     uses = {name: _peer(here[name][1]) if name in here else external[name][0] for name in config.uses}
-    near = {
-        each.service: platform.namespace for each in config.topology.preferred_colocation if each.service in here
-    }
+    near = {each.service: platform.namespace for each in config.topology.preferred_colocation if each.service in here}
     watch = platform.observability
     return Surroundings(
         kubernetes=site.kubernetes,

@@ -118,15 +118,22 @@ def probe_fragment(probe: Probe, port_names: dict[int, str]) -> dict[str, Any]:
         port_names: Name of each of the container's TCP ports by number.
     """
     port: str | int = port_names.get(probe.port or 0, probe.port or 0)
-    action: dict[str, Any] = {
-        "http": lambda: {"httpGet": {"path": probe.path, "port": port}},
-        "tcp": lambda: {"tcpSocket": {"port": port}},
-        "grpc": lambda: {"grpc": {"port": probe.port}},
-        "exec": lambda: {"exec": {"command": list(probe.command)}},
-    }[probe.type]()
+    action = _action(probe, port)
     if probe.initial_delay_secs:
         action["initialDelaySeconds"] = probe.initial_delay_secs
     action["periodSeconds"] = probe.period_secs
     action["timeoutSeconds"] = probe.timeout_secs
     action["failureThreshold"] = probe.failure_threshold
     return action
+
+
+def _action(probe: Probe, port: str | int) -> dict[str, Any]:
+    match probe.type:
+        case "http":
+            return {"httpGet": {"path": probe.path, "port": port}}
+        case "tcp":
+            return {"tcpSocket": {"port": port}}
+        case "grpc":
+            return {"grpc": {"port": probe.port}}
+        case "exec":
+            return {"exec": {"command": list(probe.command)}}

@@ -73,8 +73,7 @@ class ScalingConfig(YamlConfig):
         if self.scale_down_cooldown_secs < self.scale_up_cooldown_secs:
             yield Fault(
                 ("scale_down_cooldown_secs",),
-                f"shorter than scale_up_cooldown_secs, which is {self.scale_up_cooldown_secs}: "
-                "the count will flap",
+                f"shorter than scale_up_cooldown_secs, which is {self.scale_up_cooldown_secs}: the count will flap",
                 f"set it to {self.scale_up_cooldown_secs} or more",
                 self.scale_down_cooldown_secs,
                 "warning",

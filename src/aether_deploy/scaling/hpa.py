@@ -95,4 +95,3 @@ def _behavior(scaling: ScalingConfig, *, exact: bool) -> dict[str, Any]:
         up = {"tolerance": "0", **up}
         down = {"tolerance": "500m", **down}
     return {"scaleUp": up, "scaleDown": down}
-

@@ -1,0 +1,183 @@
+"""``aether-deploy render``: the GitOps tree on disk, or the manifests of one environment on standard output."""
+
+import sys
+from typing import Any
+
+import click
+
+from aether_deploy.cli.inputs import (
+    fatal,
+    file_arguments,
+    judge,
+    read_files,
+    stop_for_problems,
+    strict_option,
+    summary,
+)
+from aether_deploy.cli.output import count, envelope, print_json, print_problems
+from aether_deploy.cli.progress import progress
+from aether_deploy.delivery.loading import Description, Judgement
+from aether_deploy.delivery.tree_writer import WritePlan, apply_write, locked, plan_write
+from aether_deploy.gitops.render import RenderedCluster, check_clusters, render_clusters, render_tree
+from aether_deploy.gitops.tree import Tree
+from aether_deploy.manifest.value import in_apply_order
+from aether_deploy.manifest.yaml_text import to_yaml_documents
+from aether_deploy.platform.rendering import Folder
+
+
+@click.command()
+@file_arguments
+@strict_option
+@click.option(
+    "-o",
+    "--output",
+    default="-",
+    metavar="DIR|-",
+    help="Where the tree goes; - (the default) prints the manifests of one environment.",
+)
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Write nothing; exit 1 if DIR differs from what would be written.",
+)
+@click.option("--force", is_flag=True, help="Replace edited and foreign files that stand in the way.")
+def command(
+    files: tuple[str, ...],
+    environment: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    strict: bool,
+    output: str,
+    only_check: bool,
+    force: bool,
+) -> int:
+    """Render a description into a GitOps tree for kubectl, Argo CD or Flux.
+
+    The tree is complete or untouched: files are written beside and renamed, the index last; files that we
+    wrote before and no longer need are removed; edited and foreign files stop the run before anything is
+    written. Unchanged files are not written.
+    """
+    if output == "-" and only_check:
+        raise click.UsageError("--check compares with a folder; give -o DIR")
+    description = read_files(files, settings)
+    judgement = judge(description, environment, every=output != "-")
+    if fatal(judgement, strict=strict):
+        return stop_for_problems("render", description, judgement, as_json=as_json)
+    if output == "-":
+        return _print_manifests(description, judgement, as_json=as_json, quiet=quiet)
+    return _write_tree(description, judgement, output, as_json=as_json, quiet=quiet, only_check=only_check, force=force)
+
+
+def _print_manifests(description: Description, judgement: Judgement, *, as_json: bool, quiet: bool) -> int:
+    clusters = render_clusters(judgement.platforms, judgement.files)
+    manifests = [in_apply_order(each.cluster.manifests) for each in clusters]
+    if as_json:
+        bodies = [manifest.body for group in manifests for manifest in group]
+        print_json(envelope("render", ok=True, problems=judgement.problems, result={"manifests": bodies}))
+        return 0
+    _print_warnings(description, judgement, quiet=quiet)
+    for group in manifests:
+        click.echo(to_yaml_documents(manifest.body for manifest in group), nl=False)
+    return 0
+
+
+def _write_tree(
+    description: Description,
+    judgement: Judgement,
+    output: str,
+    *,
+    as_json: bool,
+    quiet: bool,
+    only_check: bool,
+    force: bool,
+) -> int:
+    tree, clusters = render_tree(judgement.platforms, judgement.files)
+    judgement = judgement.with_problems(check_clusters(clusters))
+    rendered = [evaluation.environment for evaluation in judgement.evaluations]
+    complete = set(rendered) == set(description.document.environments())
+    if only_check:
+        plan = plan_write(output, tree, force=force, environments=rendered, complete=complete)
+    else:
+        with locked(output), progress("writing", quiet=quiet or as_json) as shown:
+            plan = plan_write(output, tree, force=force, environments=rendered, complete=complete)
+            apply_write(output, plan, shown)
+    holds = plan.changes_nothing or not only_check
+    if as_json:
+        result = _result(tree, clusters, plan, output)
+        print_json(envelope("render", ok=holds, problems=judgement.problems, result=result))
+        return 0 if holds else 1
+    _print_warnings(description, judgement, quiet=quiet)
+    if not quiet:
+        _print_tree(tree, clusters, plan, output, only_check=only_check)
+    return 0 if holds else 1
+
+
+def _print_warnings(description: Description, judgement: Judgement, *, quiet: bool) -> None:
+    if judgement.problems and not quiet:
+        print_problems(judgement.problems, sys.stderr)
+        click.echo(summary(description, judgement), err=True)
+
+
+def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, output: str, *, only_check: bool) -> None:
+    """Print what the tree holds and what happened to it, on standard error: the data is the tree."""
+    lines = []
+    for rendered in clusters:
+        site = rendered.cluster.site
+        zones = count(len(site.region.zone_names), "zone")
+        lines.append(f"{output}/{rendered.path}      {site.kubernetes}, {zones}")
+        lines += _folder_lines(rendered)
+    written, unchanged, removed = len(plan.written), len(plan.unchanged), len(plan.removed)
+    verbs = ("would be written", "unchanged", "would be removed") if only_check else ("written", "unchanged", "removed")
+    counts = ", ".join(f"{number} {verb}" for number, verb in zip((written, unchanged, removed), verbs, strict=True))
+    lines.append(f"{count(tree.objects, 'object')}, {count(tree.file_count, 'file')}: {counts}")
+    if any(folder.config and folder.config.scaling for each in clusters for folder in each.cluster.folders):
+        lines.append(
+            "note: at the first deploy a scaled workload shows 1 replica until its HPA lifts it to the minimum"
+        )
+    if clusters and not only_check:
+        lines.append(f"next: kubectl apply --server-side -k {output}/{clusters[0].path}")
+    click.echo("\n".join(lines), err=True)
+
+
+def _folder_lines(rendered: RenderedCluster) -> list[str]:
+    cluster = rendered.cluster
+    rows = [("cluster", len(cluster.cluster), ", ".join(sorted({m.kind for m in cluster.cluster})), "")]
+    for folder in cluster.folders:
+        rows.append((f"{cluster.namespace}/{folder.name}", len(folder.manifests), *_workload_words(folder)))
+    width = max(len(row[0]) for row in rows) + 2
+    return [f"  {name:<{width}}{number:>4}  {kind:<13}{words}".rstrip() for name, number, kind, words in rows]
+
+
+def _workload_words(folder: Folder) -> tuple[str, str]:
+    config = folder.config
+    if config is None:
+        return "Service", "runs in another region"
+    if config.scaling is None:
+        pods, said = count(config.replicas, "pod"), []
+    else:
+        pods = f"{config.least_pods}..{config.most_pods} pods"
+        said = [f"{config.scaling.target_players_per_pod} players each"]
+    if config.pvc is not None:
+        said.append(f"WAL {config.pvc.size} each")
+    return config.target_kind, f"{pods:<14}{', '.join(said)}"
+
+
+def _result(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, output: str) -> dict[str, Any]:
+    return {
+        "output": output,
+        "objects": tree.objects,
+        "files": tree.file_count,
+        "written": list(plan.written),
+        "unchanged": len(plan.unchanged),
+        "removed": list(plan.removed),
+        "clusters": [
+            {
+                "path": each.path,
+                "kubernetes": each.cluster.site.kubernetes,
+                "workloads": {folder.name: len(folder.manifests) for folder in each.cluster.folders},
+            }
+            for each in clusters
+        ],
+    }

@@ -1,0 +1,57 @@
+"""What a field is, in words: read from the docstrings, so that it is written once."""
+
+import re
+from typing import Any
+
+from aether_deploy.config.base import Config
+
+_UNITS = {
+    "_secs": "seconds",
+    "_ms": "milliseconds",
+    "_percent": "percent",
+    "_players": "players",
+    "_mbps": "megabits a second",
+}
+
+
+def summary_of(cls: type) -> str:
+    """Return the first paragraph of a class's docstring on one line."""
+    return " ".join((cls.__doc__ or "").strip().partition("\n\n")[0].split())
+
+
+def rule_of(cls: type) -> str | None:
+    """Return the ``Rule`` section of a class's docstring: the source of what it does."""
+    return _section(cls.__doc__ or "", "Rule")
+
+
+def field_descriptions(cls: type[Config]) -> dict[str, str]:
+    """Return the description of every field of ``cls``, from the ``Attributes`` of it and its bases."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if issubclass(base, Config):
+            found |= _attributes(base.__doc__ or "")
+    return found
+
+
+def unit_of(name: str) -> str | None:
+    """Return the unit that a field's name ends with."""
+    return next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), None)
+
+
+def _section(doc: str, title: str) -> str | None:
+    match = re.search(rf"^    {title}:\n((?:        .*\n|\s*\n)*)", doc + "\n", re.MULTILINE)
+    return " ".join(match.group(1).split()) if match else None
+
+
+def _attributes(doc: str) -> dict[str, str]:
+    match = re.search(r"^    Attributes:\n((?:        .*\n|\s*\n)*)", doc + "\n", re.MULTILINE)
+    found: dict[str, Any] = {}
+    name = None
+    for line in match.group(1).splitlines() if match else ():
+        begun = re.match(r"        ([a-z_]+): (.*)", line)
+        if begun:
+            name = begun.group(1)
+            found[name] = begun.group(2)
+        elif name is not None and line.strip():
+            found[name] += " " + line.strip()
+    return {key: text.replace("``", "`") for key, text in found.items()}

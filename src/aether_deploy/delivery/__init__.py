@@ -1,0 +1,1 @@
+"""Effects on the disk: reading the description and its files, writing the tree."""

@@ -1,0 +1,239 @@
+"""Reading a description from disk: files, their layers, and every problem at its place."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aether_deploy.config.nodes import path_text
+from aether_deploy.platform.config import Platform
+from aether_deploy.platform.expansion import Steps
+from aether_deploy.platform.layers import Document, Evaluation, Setting, Source
+from aether_deploy.platform.references import at_layer, site_configs
+from aether_deploy.problems import ConfigError, Problem, shown
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+
+
+class Description(msgspec.Struct, frozen=True):
+    """One description as it lies on disk.
+
+    Attributes:
+        document: Its layers.
+        texts: Text of each file.
+        folder: Folder of the first file; ``source`` paths of config files are relative to it.
+    """
+
+    document: Document
+    texts: tuple[str, ...]
+    folder: Path
+
+    def evaluate(self, environments: Sequence[str]) -> "Judgement":
+        """Return the platform of each environment, and every problem once, at its place.
+
+        Raises:
+            ConfigError: If an environment is unknown, or a ``--set`` does not fit.
+        """
+        evaluations = [self.document.evaluate(name if self._has_overlays() else None) for name in environments]
+        files: dict[str, bytes] = {}
+        found = []
+        for evaluation in evaluations:
+            problems = [*evaluation.found]
+            if evaluation.platform is not None:
+                problems += _read_sources(evaluation.platform, self.folder, files)
+            found.append(problems)
+        return Judgement(tuple(evaluations), files, self._placed(evaluations, found))
+
+    def _has_overlays(self) -> bool:
+        return "environments" in self.document.base()
+
+    def _placed(self, evaluations: list[Evaluation], found: list[list[tuple[Steps, Problem]]]) -> tuple[Problem, ...]:
+        if not any(found):
+            return ()
+        base = {_identity(problem) for _, problem in self.document.evaluate(None).found}
+        finder = _Finder(self)
+        seen: dict[tuple[Any, ...], tuple[Any, Problem]] = {}
+        for evaluation, problems in zip(evaluations, found, strict=True):
+            for steps, problem in problems:
+                own = evaluation.overlay if self._has_overlays() and _identity(problem) not in base else None
+                identity = (own, *_identity(problem))
+                if identity not in seen:
+                    seen[identity] = finder.placed(evaluation, steps, problem, own)
+        return tuple(problem for _, problem in sorted(seen.values(), key=lambda item: item[0]))
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """What a description amounts to.
+
+    Attributes:
+        evaluations: One for each environment that was asked for.
+        files: Content of every config file's ``source``.
+        problems: Errors and warnings, in document order.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    files: Mapping[str, bytes]
+    problems: tuple[Problem, ...]
+
+    def with_problems(self, more: Iterable[Problem]) -> "Judgement":
+        """Return the judgement with problems that only the manifests show."""
+        return msgspec.structs.replace(self, problems=(*self.problems, *more))
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        return tuple(each.platform for each in self.evaluations if each.platform is not None)
+
+    @property
+    def failed(self) -> bool:
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+def _identity(problem: Problem) -> tuple[Any, ...]:
+    return (problem.path, problem.key, problem.value, problem.reason)
+
+
+class _Finder:
+    """Finds values in the files; each file is parsed for positions once, and only for a problem."""
+
+    def __init__(self, description: Description) -> None:
+        self._description = description
+        self._positions: dict[int, Any] = {}
+
+    def placed(
+        self, evaluation: Evaluation, steps: Steps, problem: Problem, environment: str | None
+    ) -> tuple[Any, Problem]:
+        document = self._description.document
+        key = problem.key
+        for length in range(len(steps), -1, -1):
+            origin = document.origin(evaluation, steps[:length], key=key)
+            if origin is not None or (key is not None and length == 0):
+                break
+            key = None
+        source = 0 if origin is None else origin.source
+        if source is None:
+            return (len(document.sources), 0, 0), msgspec.structs.replace(
+                problem, file="--set", environment=environment
+            )
+        where = origin.steps if origin is not None else ()
+        line, column = self.position(source, where, key) or (1, 1)
+        name = document.sources[source].name
+        placed = msgspec.structs.replace(problem, file=name, line=line, column=column, environment=environment)
+        return (source, line, column), placed
+
+    def position(self, source: int, steps: Steps, key: str | None) -> tuple[int, int] | None:
+        """Return line and column of a value, or of its key."""
+        from aether_deploy.manifest.yaml_source import Positions
+
+        if source not in self._positions:
+            self._positions[source] = Positions.of(self._description.texts[source])
+        positions = self._positions[source]
+        found: tuple[int, int] | None = positions.value(steps) if key is None else positions.key(steps)
+        return found
+
+
+def locate(description: Description, source: int, steps: Steps) -> tuple[int, int] | None:
+    """Return line and column of the value at ``steps`` in one of the files."""
+    return _Finder(description).position(source, steps, None)
+
+
+def read_description(paths: Sequence[str], settings: Iterable[tuple[str, str]] = ()) -> Description:
+    """Read the files of a description, the weakest first.
+
+    Args:
+        paths: Files in YAML or JSON.
+        settings: ``--set`` options as path and YAML text of the value.
+
+    Raises:
+        ConfigError: With every fault of reading: missing files, syntax, forbidden YAML.
+    """
+    from aether_deploy.manifest.yaml_source import read_document
+
+    problems: list[Problem] = []
+    sources, texts = [], []
+    for path in paths:
+        try:
+            text = _read_text(path)
+            values = read_document(text, path)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        assert isinstance(values, dict)
+        sources.append(Source(path, values))
+        texts.append(text)
+    said = []
+    for path, text in settings:
+        try:
+            said.append(_setting(path, text))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    folder = Path(paths[0]).parent if paths else Path()
+    return Description(Document(tuple(sources), tuple(said)), tuple(texts), folder)
+
+
+def _read_text(path: str) -> str:
+    def fault(reason: str, fix: str) -> ConfigError:
+        return ConfigError([Problem(path="$", reason=reason, fix=fix, file=path)])
+
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise fault(
+            f"cannot be read: {reason}", "name a file that is there, or start one with aether-deploy init"
+        ) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise fault(f"has {len(data)} bytes", f"keep it below {MAX_FILE_BYTES}")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise fault(f"line {line} is not UTF-8", "save it as UTF-8") from error
+
+
+def _setting(path: str, text: str) -> Setting:
+    from aether_deploy.manifest.yaml_source import read_document
+
+    try:
+        values = read_document(f"value: {text}", "--set")
+    except ConfigError as error:
+        first = error.problems[0]
+        problem = Problem(path=f"--set {path}", reason=first.reason, fix=first.fix, value=shown(text))
+        raise ConfigError([problem]) from error
+    assert isinstance(values, dict)
+    setting = Setting(path, values["value"])
+    _ = setting.steps
+    return setting
+
+
+def _read_sources(platform: Platform, folder: Path, files: dict[str, bytes]) -> list[tuple[Steps, Problem]]:
+    """Read every config file's ``source`` into ``files``; return what cannot be read."""
+    found: dict[Steps, Problem] = {}
+    for site in platform.sites:
+        for view, config in site_configs(platform, site).values():
+            for place, file in enumerate(config.config_files):
+                if file.source is None or not file.enabled or file.source in files:
+                    continue
+                try:
+                    files[file.source] = (folder / file.source).read_bytes()
+                except (OSError, ValueError) as error:
+                    steps = at_layer(platform, view, site, ("config_files", place, "source"))
+                    reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+                    fix = "write the file, or correct the path; it is relative to the folder of the first FILE"
+                    found[steps] = Problem(path=path_text(steps), reason=reason, fix=fix, value=shown(file.source))
+    return list(found.items())
+
+
+def load_platform(*paths: str, environment: str | None = None, settings: Iterable[tuple[str, str]] = ()) -> Platform:
+    """Return the platform that the files describe, for one environment (the first where none is named).
+
+    Raises:
+        ConfigError: With every problem of the description, each with file, line and column.
+    """
+    description = read_description(paths, settings)
+    judgement = description.evaluate([environment or description.document.environments()[0]])
+    if judgement.failed:
+        raise ConfigError(problem for problem in judgement.problems if problem.severity == "error")
+    return judgement.platforms[0]

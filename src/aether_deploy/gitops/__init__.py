@@ -1,0 +1,1 @@
+"""Manifests as a GitOps tree of values: paths, kustomizations, index."""

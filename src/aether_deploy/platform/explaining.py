@@ -1,0 +1,266 @@
+"""Explaining a field: its type, unit, default and rule; and of a document, its value and who won."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from aether_deploy.config.base import Config, FieldSpec, plain, spec_of
+from aether_deploy.config.describe import field_descriptions, rule_of, summary_of, unit_of
+from aether_deploy.config.merging import child, list_key
+from aether_deploy.config.nodes import (
+    ConfigNode,
+    ListNode,
+    MapNode,
+    Node,
+    OptionalNode,
+    PartialNode,
+    UnionNode,
+    WholeNode,
+    compile_type,
+    path_text,
+)
+from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.defaults import class_defaults
+from aether_deploy.platform.config import Platform
+from aether_deploy.platform.expansion import SECTIONS, Expanded, Steps, find_layer, node_of_workload, value_at
+from aether_deploy.platform.layers import Document, Evaluation, Origin, Setting
+from aether_deploy.problems import ConfigError, Problem, shown, suggestion
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to say of a field. Every part is ready to print; None where there is nothing to say.
+
+    Attributes:
+        path: The field's path.
+        description: What it is.
+        type: What it may hold.
+        unit: Its unit.
+        default: Its value when left out.
+        rule: Where its rule comes from.
+        fields: For a section, its fields and what they are.
+        value: In a document, the value that holds.
+        origin: In a document, where that value was written.
+    """
+
+    path: str
+    description: str
+    type: str
+    unit: str | None = None
+    default: str | None = None
+    rule: str | None = None
+    fields: Mapping[str, str] = {}
+    value: str | None = None
+    origin: str | None = None
+
+    def at(self, name: str, place: tuple[int, int] | None, environment: str | None) -> "Explanation":
+        """Return the explanation with the file, line and column of its value."""
+        where = name if place is None else f"{name}:{place[0]}:{place[1]}"
+        overlay = f" (environment {environment})" if environment else ""
+        return msgspec.structs.replace(self, origin=where + overlay)
+
+    def values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+def explain_field(path: str) -> Explanation:
+    """Return what the field at ``path`` is. List items may be left out or named: ``worlds.scaling``.
+
+    Raises:
+        ConfigError: If there is no such field.
+    """
+    node: Node = compile_type(Platform)
+    owner: type[Config] = Platform
+    field: FieldSpec | None = None
+    section = None
+    for step in Setting(path, None).steps if path not in ("", "$") else ():
+        node = _opened(node)
+        cls = _class_of(node)
+        known = spec_of(cls).by_name if cls else {}
+        if step in known:
+            owner, field = cls or owner, known[str(step)]
+            node, section = field.node, str(step) if step in SECTIONS else section
+        elif isinstance(node, MapNode) or isinstance(step, int):
+            node = child(node, step)
+        elif field is not None and list_key(field.node):
+            continue  # the name of an item
+        else:
+            raise _unknown(path, str(step), known)
+    return _explanation(path or "$", owner, field, _opened(node), section)
+
+
+def _unknown(path: str, step: str, known: Mapping[str, Any]) -> ConfigError:
+    fields = [name for name, field in known.items() if not field.python_only]
+    fix = suggestion(step, fields, f"known are {', '.join(fields)}" if fields else "leave it out: it has no fields")
+    return ConfigError([Problem(path=path, reason=f"has no field {shown(step)}", fix=fix)])
+
+
+def _opened(node: Node) -> Node:
+    """Return the node that ``node`` wraps: an optional's inside, a list's item."""
+    while isinstance(node, OptionalNode | ListNode):
+        node = node.inner if isinstance(node, OptionalNode) else node.item
+    return node
+
+
+def _class_of(node: Node) -> type[Config] | None:
+    if isinstance(node, ConfigNode):
+        return node.cls  # type: ignore[no-any-return]
+    return node.partial.cls if isinstance(node, PartialNode) else None
+
+
+def _explanation(
+    path: str, owner: type[Config], field: FieldSpec | None, inner: Node, section: str | None
+) -> Explanation:
+    cls = _class_of(inner)
+    words = field_descriptions(cls) if cls else {}
+    fields = {f.name: words.get(f.name, "") for f in spec_of(cls).fields if not f.python_only} if cls else {}
+    if field is None:
+        return Explanation(path=path, description=summary_of(owner), type="a mapping", fields=fields)
+    said = field_descriptions(owner).get(field.name) or summary_of(cls or owner)
+    return Explanation(
+        path=path,
+        description=said,
+        type=type_text(field.node),
+        unit=unit_of(field.name),
+        default=_default_text(field, path, section),
+        rule=rule_of(cls or owner),
+        fields=fields,
+    )
+
+
+def type_text(node: Node) -> str:
+    """Return what a node may hold, in words."""
+    match node:
+        case OptionalNode():
+            return f"{type_text(node.inner)}, or none"
+        case UnionNode():
+            return " or ".join(type_text(member) for member in node.members)
+        case ListNode():
+            merged = f", merged by {node.keyed.field}" if node.keyed else ""
+            return f"a list of {_plural(type_text(node.item))}{merged}"
+        case MapNode():
+            return f"a mapping of {type_text(node.key)} to {type_text(node.value)}"
+        case WholeNode():
+            least, most = node.rule.ge, node.rule.le
+            bounds = f", {least} or more" if least is not None and most in (None, 2**31 - 1) else ""
+            bounds = f", {least} to {most}" if least is not None and most not in (None, 2**31 - 1) else bounds
+            return node.expects + bounds
+    return node.expects
+
+
+def _plural(text: str) -> str:
+    return "mappings" if text == "a mapping" else text
+
+
+def _default_text(field: FieldSpec, path: str, section: str | None) -> str | None:
+    if field.required:
+        return "required"
+    if field.default is not UNSET:
+        return shown_value(field.default)
+    names = [step for step in Setting(path, None).steps if isinstance(step, str)]
+    found = []
+    for name in (section,) if section else SECTIONS:
+        held: Any = class_defaults(name, {"name": "x", "image": "x"})
+        for step in names:
+            held = held[step] if isinstance(held, Mapping) and step in held else held
+        if not isinstance(held, Mapping | list):
+            found.append(f"{shown_value(held)} ({name})")
+    return ", ".join(found) or "by the workload's class"
+
+
+def shown_value(value: object) -> str:
+    """Return a value as a file would say it, on one line."""
+    import json
+
+    said = plain(value)
+    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+
+
+def explain_value(path: str, document: Document, evaluation: Evaluation) -> tuple[Explanation, Origin | None]:
+    """Return what the field at ``path`` is and what it holds in an evaluated document, and who wrote it.
+
+    Raises:
+        ConfigError: If there is no such field or item.
+    """
+    assert evaluation.platform is not None
+    bare, _, region = path.partition("@")
+    explanation = explain_field(bare)
+    steps = _steps(bare, evaluation.values)
+    if len(steps) > 1 and steps[0] in SECTIONS:
+        return _explain_entry(explanation, path, steps, region, document, evaluation)
+    value = value_at(evaluation.values, steps)
+    if value is UNSET:
+        value = _attribute(evaluation.platform, steps)
+        return msgspec.structs.replace(explanation, value=shown_value(value), origin="default"), None
+    return msgspec.structs.replace(explanation, value=shown_value(value)), document.origin(evaluation, steps)
+
+
+def _explain_entry(
+    explanation: Explanation, path: str, steps: Steps, region: str, document: Document, evaluation: Evaluation
+) -> tuple[Explanation, Origin | None]:
+    platform = evaluation.platform
+    assert platform is not None
+    section, place, *inner = steps
+    codes = [each.code for each in platform.regions]
+    if region and region not in codes:
+        fix = suggestion(region, codes, f"known are {', '.join(codes)}")
+        raise ConfigError([Problem(path=path, reason=f"has no region {shown(region)}", fix=fix)])
+    found: Expanded = (
+        platform.expanded.get((str(section), int(place), region or None))
+        or platform.expanded[str(section), int(place), None]
+    )
+    if inner and inner[0] in ("enabled", "regions", "per_region"):
+        value = value_at(evaluation.values, steps)
+        origin = document.origin(evaluation, steps) if value is not UNSET else None
+        default = {"enabled": "true", "regions": "all"}.get(str(inner[0]), "{}")
+        text = default if value is UNSET else shown_value(value)
+        return msgspec.structs.replace(explanation, value=text, origin="default"), origin
+    value = _attribute(found.config, tuple(_by_name(inner, found.config)))
+    at = find_layer(tuple(inner), found.layers, found.values, node_of_workload())
+    explained = msgspec.structs.replace(explanation, value=shown_value(value), origin=f"default of {section}")
+    return explained, None if at is None else document.origin(evaluation, at)
+
+
+def _steps(path: str, values: object) -> Steps:
+    """Return the steps of ``path`` with names of list items as positions."""
+    node: Node = compile_type(Platform)
+    found: list[str | int] = []
+    for step in Setting(path, None).steps:
+        keyed = list_key(node)
+        if isinstance(values, list | tuple) and isinstance(step, str) and keyed:
+            names = [keyed.key_of(item) for item in values]
+            if step not in names:
+                known = [str(name) for name in names]
+                fix = suggestion(step, known, f"known are {', '.join(known)}")
+                raise ConfigError([Problem(path=path, reason=f"{path_text(found)} has no item {shown(step)}", fix=fix)])
+            step = names.index(step)
+        found.append(step)
+        values, node = value_at(values, (step,)), child(node, step)
+    return tuple(found)
+
+
+def _by_name(steps: list[str | int], config: DeploymentConfig | None) -> list[str | int]:
+    """Return ``steps`` inside a workload; lists there may hold defaults, so items go by name."""
+    held: Any = config
+    found: list[str | int] = []
+    for step in steps:
+        if isinstance(held, tuple) and isinstance(step, str):
+            names = [getattr(item, "name", getattr(item, "service", None)) for item in held]
+            step = names.index(step) if step in names else step
+        found.append(step)
+        held = _attribute(held, (step,))
+    return found
+
+
+def _attribute(value: Any, steps: Steps) -> Any:
+    for step in steps:
+        if isinstance(value, Config):
+            value = getattr(value, str(step), None)
+        elif isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, tuple) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value

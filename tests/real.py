@@ -1,0 +1,26 @@
+"""Tests against real programs: skip where one is missing, but never in CI."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def need(program: str | Path | None, name: str, command: str) -> str:
+    """Return the path of ``program``, without which the calling test has nothing to judge by.
+
+    Args:
+        program: Where it was found; None if it was not, and then the test ends here.
+        name: What it is called: ``kubectl``.
+        command: What brings it: ``python tools/build_kubectl.py``.
+
+    Returns:
+        The path of a file that exists.
+    """
+    if program is not None and Path(program).is_file():
+        return str(program)
+    where = "is not on this machine" if program is None else f"is not at {program}"
+    message = f"{name} {where}; to bring it: {command}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
