@@ -142,9 +142,7 @@ def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
 
 
 def _pyyaml(documents: list[dict[str, Any]]) -> str:
-    return "".join(
-        f"---\n{yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False)}" for document in documents
-    )
+    return "".join(f"---\n{yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False)}" for document in documents)
 
 
 def _seconds(emit: Callable[[list[dict[str, Any]]], str], documents: list[dict[str, Any]]) -> float:

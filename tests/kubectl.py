@@ -79,9 +79,7 @@ def _write_probes(folder: Path, texts: Sequence[str]) -> list[str]:
 
 def _run(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "KUBECONFIG": os.devnull}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
-    )
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False)
 
 
 def _read_folder(program: str, folder: str, expected: int) -> list[object]:
@@ -89,10 +87,7 @@ def _read_folder(program: str, folder: str, expected: int) -> list[object]:
     specs = {item["metadata"]["name"]: item.get("spec") for item in _json_values(done.stdout)}
     refusals = dict(re.findall(r"^(?:error: )?error parsing (p\d+)\.yaml: (.*)$", done.stderr, re.MULTILINE))
     names = [f"p{number}" for number in range(expected)]
-    return [
-        specs[name] if name in specs else Unread(refusals.get(name, done.stderr.strip()[:500]))
-        for name in names
-    ]
+    return [specs[name] if name in specs else Unread(refusals.get(name, done.stderr.strip()[:500])) for name in names]
 
 
 def _json_values(text: str) -> Iterator[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Quantities against the answers of Kubernetes' own Go code, and the laws that hold for all of them."""
 
+import ast
 import json
 import pickle
-import subprocess
-import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aether_deploy import quantities
 from aether_deploy.quantities import (
     BINARY,
     DECIMAL,
@@ -44,6 +45,14 @@ def reason(text: str) -> str:
     with pytest.raises(QuantityError) as caught:
         parse_quantity(text)
     return str(caught.value)
+
+
+def refused(text: str) -> bool:
+    try:
+        parse_quantity(text)
+    except QuantityError:
+        return True
+    return False
 
 
 def printable(text: str) -> bool:
@@ -82,9 +91,7 @@ def test_a_quantity_is_written_in_its_canonical_form(text: str) -> None:
 
 
 def test_the_canonical_form_is_the_one_that_kubernetes_settles_on() -> None:
-    differences = [
-        (text, canonical(text), expected) for text, expected, *_ in CASES if canonical(text) != expected
-    ]
+    differences = [(text, canonical(text), expected) for text, expected, *_ in CASES if canonical(text) != expected]
 
     assert differences == []
 
@@ -97,7 +104,7 @@ def test_the_amount_is_the_one_that_kubernetes_reads() -> None:
 
 def test_quantities_are_ordered_as_kubernetes_orders_them() -> None:
     amounts = [parse_quantity(text) for text, *_ in CASES]
-    ours = [(a > b) - (a < b) for a, b in zip(amounts, amounts[1:], strict=False)]
+    ours = [(a > b) - (a < b) for a, b in pairwise(amounts)]
 
     assert ours == [order for _, _, order, *_ in CASES[1:]]
 
@@ -109,14 +116,12 @@ def test_bytes_and_millicores_round_up_as_in_kubernetes() -> None:
     assert [(text, bytes_of(text), millis_of(text)) for text, *_ in judged] == judged
 
 
-@pytest.mark.parametrize("text", GO["refused"])
-def test_what_kubernetes_refuses_is_refused(text: str) -> None:
-    assert reason(text)
+def test_what_kubernetes_refuses_is_refused() -> None:
+    assert [text for text in GO["refused"] if not refused(text)] == []
 
 
-@pytest.mark.parametrize("text", GO["read as zero for want of a digit"])
-def test_a_number_without_a_digit_is_refused_though_kubernetes_reads_zero(text: str) -> None:
-    assert reason(text) == "has no digit"
+def test_a_number_without_a_digit_is_refused_though_kubernetes_reads_zero() -> None:
+    assert {reason(text) for text in GO["read as zero for want of a digit"]} == {"has no digit"}
 
 
 @pytest.mark.parametrize("text", GO["printed as another amount"])
@@ -127,7 +132,7 @@ def test_what_kubernetes_would_print_as_another_amount_has_no_canonical_form(tex
 
 
 REASONS = {
-    "": "is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
+    "": "has no digit",
     "500 m": "is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
     "1,5": "is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
     "\u0661": "is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
@@ -177,11 +182,8 @@ def test_rounding_never_gives_less_than_was_asked(text: str) -> None:
 
 
 @given(st.text(alphabet="0123456789.+-eEinumkKMGTP ", max_size=12) | st.text(max_size=6))
-def test_any_text_is_a_quantity_or_is_refused_with_a_reason(text: str) -> None:
-    try:
-        assert parse_quantity(text).nanos is not None
-    except QuantityError as error:
-        assert str(error)
+def test_no_text_ends_in_anything_but_an_amount_or_a_refusal(text: str) -> None:
+    assert refused(text) or isinstance(parse_quantity(text).nanos, int)
 
 
 def test_equal_amounts_are_equal_however_they_are_written() -> None:
@@ -250,10 +252,8 @@ def test_a_written_duration_reads_as_itself(secs: int) -> None:
     assert parse_duration_secs(canonical_duration(secs)) == secs
 
 
-def test_reading_quantities_needs_no_decimal_and_no_fractions() -> None:
-    code = (
-        "import sys, aether_deploy.quantities; print({'decimal', 'fractions', 'typing'} & set(sys.modules))"
-    )
-    result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False)
+def test_quantities_stand_on_regular_expressions_alone() -> None:
+    tree = ast.parse(Path(quantities.__file__).read_text())
+    imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
-    assert "set()" in result.stdout or "No module named 'aether_deploy'" in result.stderr
+    assert imports == ["import re"]

@@ -22,9 +22,7 @@ SEED = 20_260_801
 STRINGS = 6000
 VALUES = 2000
 # Strings that Go's reader has a rule for, and the pieces of such strings.
-WORDS = (
-    "y n yes no on off true false null ~ nan inf .inf -.Inf .NaN << = - -- --- ... ? : # & * ! | > ' \" % @ `"
-)
+WORDS = "y n yes no on off true false null ~ nan inf .inf -.Inf .NaN << = - -- --- ... ? : # & * ! | > ' \" % @ `"
 DIGITS = "0123456789eE+-._xXoObBaf:"
 SPACES = " \t\n\r\x0b\x0c\x85\xa0\u2003\u2028\u2029\u3000\ufeff"
 
@@ -49,9 +47,7 @@ def _lines(rng: random.Random) -> str:
 
 
 def _long(rng: random.Random) -> str:
-    return _joined_words(rng) + rng.choice("ab :\n\x85世") * rng.choice(
-        [100, 127, 128, 129, 1023, 1024, 1025, 9000]
-    )
+    return _joined_words(rng) + rng.choice("ab :\n\x85世") * rng.choice([100, 127, 128, 129, 1023, 1024, 1025, 9000])
 
 
 STRING_KINDS: list[Callable[[random.Random], str]] = [

@@ -23,19 +23,11 @@ CORPUS = Path(__file__).parent / "cases" / "yaml_corpus.json"
 
 NEL, LINE_SEPARATOR, PARAGRAPH_SEPARATOR, BOM = "\x85", "\u2028", "\u2029", "\ufeff"
 LOADERS = (yaml.CSafeLoader, yaml.SafeLoader)
-TRICKY = (
-    "".join(chr(code) for code in range(0xA1))
-    + LINE_SEPARATOR
-    + PARAGRAPH_SEPARATOR
-    + BOM
-    + "\ufffe\U0001f600"
-)
+TRICKY = "".join(chr(code) for code in range(0xA1)) + LINE_SEPARATOR + PARAGRAPH_SEPARATOR + BOM + "\ufffe\U0001f600"
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
 tricky_text = st.text(st.sampled_from(TRICKY + " \t\n\n:#-?&*!|>%@`'\"{}[],\\" * 4), max_size=12)
-number_like = st.from_regex(
-    r"[-+.]?[0-9_]{0,3}[.:xob]?[0-9a-fA-F_]{0,4}(?:[eE][-+]?[0-9]{1,2})?", fullmatch=True
-)
+number_like = st.from_regex(r"[-+.]?[0-9_]{0,3}[.:xob]?[0-9a-fA-F_]{0,4}(?:[eE][-+]?[0-9]{1,2})?", fullmatch=True)
 texts = any_text | tricky_text | number_like
 scalars = texts | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.none()
 values = st.recursive(
@@ -185,9 +177,7 @@ REFUSED_TYPES = {
     "$.a: is of type bytes; write a dict, list, str, int, bool or None": {"b": 1, "a": b"x"},
     "$.a: is of type Move; write a dict, list, str, int, bool or None": {"a": Move.UP},
     "$[0]: is of type Port; write a dict, list, str, int, bool or None": [Port.GAME],
-    "$.a: is of type OrderedDict; write a dict, list, str, int, bool or None": {
-        "a": collections.OrderedDict()
-    },
+    "$.a: is of type OrderedDict; write a dict, list, str, int, bool or None": {"a": collections.OrderedDict()},
     "$: has the key 1 of type int; write it as a str": {1: "a"},
     "$['a.b/c']: has the key True of type bool; write it as a str": {"a.b/c": {True: "a"}},
     "$.up: has the key <Move.UP: 'up'> of type Move; write it as a str": {"up": {Move.UP: "a"}},
@@ -349,9 +339,7 @@ def test_a_file_that_reads_back_as_nothing_is_a_failure(
     assert capsys.readouterr().out.splitlines()[-1].startswith("0 passed, ")
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", "[1]", '[{"category": "x"}]', '[{"category": "x", "s": 1}]']
-)
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "[1]", '[{"category": "x"}]', '[{"category": "x", "s": 1}]'])
 def test_a_broken_file_of_cases_is_told_apart_from_a_failure(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,9 +64,7 @@ def build(target: Path) -> None:
 def _linker_flags(version: str) -> str:
     major, minor, _ = version.removeprefix("v").split(".")
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    return "-s -w " + " ".join(
-        f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items()
-    )
+    return "-s -w " + " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())
 
 
 def main() -> int:

@@ -296,14 +296,15 @@ class DrainConfig(Config):
     @rule
     def the_wait_fits(self) -> Iterator[Fault]:
         stop = self.pre_stop
-        if isinstance(stop, PreStopConfig) and stop.sleep_secs and isinstance(self.grace_period_secs, int):
-            if stop.sleep_secs >= self.grace_period_secs:
-                yield Fault(
-                    ("pre_stop", "sleep_secs"),
-                    f"not less than grace_period_secs, which is {self.grace_period_secs}: the pod is killed while it waits",
-                    "raise grace_period_secs",
-                    stop.sleep_secs,
-                )
+        wait = stop.sleep_secs if isinstance(stop, PreStopConfig) else None
+        grace = self.grace_period_secs
+        if wait is not None and isinstance(grace, int) and wait >= grace:
+            yield Fault(
+                ("pre_stop", "sleep_secs"),
+                f"not less than grace_period_secs, which is {grace}: the pod is killed while it waits",
+                "raise grace_period_secs",
+                wait,
+            )
 
 
 class ExposeConfig(Config):

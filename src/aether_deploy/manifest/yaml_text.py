@@ -47,8 +47,9 @@ def to_yaml(value: object) -> str:
 
     Returns:
         Text that ends in one newline. Maps keep their order, a list stands at the indent of its key.
-        PyYAML and kubectl read back an equal value, whatever the characters. (Kustomize does not: it
-        alters or refuses U+007F to U+009F, U+FFFE and U+FFFF however they are written.)
+        PyYAML and kubectl read back an equal value, whatever the characters. Kustomize does not: it
+        alters or refuses U+007F to U+009F, U+FFFE and U+FFFF however they are written, drops the key
+        ``<<`` and refuses keys beyond 1024 characters.
 
     Raises:
         TypeError: A value or a key has another type; the message begins with its path.

@@ -150,7 +150,8 @@ def links_join_known_regions(self: "Platform") -> Iterator[Fault]:
                 yield Fault(
                     ("regions", place),
                     f"nothing tells how far it is from '{other.code}'",
-                    f"add links: [{{between: [{other.code}, {region.code}], latency_ms: ...}}], or give both regions a location",
+                    f"add links: [{{between: [{other.code}, {region.code}], latency_ms: ...}}], "
+                    "or give both regions a location",
                 )
 
 
@@ -337,7 +338,8 @@ def balancers_stay_internal(self: "Platform") -> Iterator[Fault]:
                 code = site.region.code
                 yield Fault(
                     at,
-                    f"no field of Kubernetes keeps a load balancer internal, and region '{code}' names no provider that is known",
+                    "no field of Kubernetes keeps a load balancer internal, "
+                    f"and region '{code}' names no provider that is known",
                     f"give region '{code}' a provider (aws, gcp, azure), or give expose the annotations of yours",
                     True,
                 )
@@ -359,7 +361,8 @@ def versions_carry_the_fields(self: "Platform") -> Iterator[Fault]:
             if config.is_stateful and update.max_unavailable is not None and minor < STATEFUL_MAX_UNAVAILABLE_SINCE:
                 yield Fault(
                     at_layer(self, view, site, ("update", "max_unavailable")),
-                    f"Kubernetes {site.kubernetes} of cluster '{site.cluster}' drops it from a StatefulSet; it is left out there",
+                    f"Kubernetes {site.kubernetes} of cluster '{site.cluster}' drops it from a StatefulSet; "
+                    "it is left out there",
                     f"declare v1.{STATEFUL_MAX_UNAVAILABLE_SINCE} or newer once the cluster runs it",
                     update.max_unavailable,
                     "warning",
