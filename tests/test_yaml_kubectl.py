@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from benchmarks.emitter import world_server
 
 from aether_deploy.manifest.yaml_text import to_yaml
+from benchmarks.emitter import world_server
 from tests import run_cases
 from tests.kubectl import COMMAND, Unread, find_kubectl, read_back
 from tests.real import need

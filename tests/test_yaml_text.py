@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from benchmarks.emitter import world_server
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aether_deploy.manifest import yaml_text
 from aether_deploy.manifest.yaml_text import MAX_DEPTH, to_yaml, to_yaml_documents
+from benchmarks.emitter import world_server
 from tests import run_cases
 
 CORPUS = Path(__file__).parent / "cases" / "yaml_corpus.json"

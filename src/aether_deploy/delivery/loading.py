@@ -1,7 +1,7 @@
 """Reading a description from disk: files, their layers, and every problem at its place."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ class Description(msgspec.Struct, frozen=True):
 
     document: Document
     texts: tuple[str, ...]
-    folder: Path
+    folder: str
 
     def evaluate(self, environments: Sequence[str]) -> "Judgement":
         """Return the platform of each environment, and every problem once, at its place.
@@ -169,7 +169,7 @@ def read_description(paths: Sequence[str], settings: Iterable[tuple[str, str]] =
             problems += error.problems
     if problems:
         raise ConfigError(problems)
-    folder = Path(paths[0]).parent if paths else Path()
+    folder = os.path.dirname(paths[0]) if paths else ""
     return Description(Document(tuple(sources), tuple(said)), tuple(texts), folder)
 
 
@@ -178,7 +178,7 @@ def _read_text(path: str) -> str:
         return ConfigError([Problem(path="$", reason=reason, fix=fix, file=path)])
 
     try:
-        data = Path(path).read_bytes()
+        data = _read_bytes(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise fault(
@@ -191,6 +191,11 @@ def _read_text(path: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise fault(f"line {line} is not UTF-8", "save it as UTF-8") from error
+
+
+def _read_bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _setting(path: str, text: str) -> Setting:
@@ -208,7 +213,7 @@ def _setting(path: str, text: str) -> Setting:
     return setting
 
 
-def _read_sources(platform: Platform, folder: Path, files: dict[str, bytes]) -> list[tuple[Steps, Problem]]:
+def _read_sources(platform: Platform, folder: str, files: dict[str, bytes]) -> list[tuple[Steps, Problem]]:
     """Read every config file's ``source`` into ``files``; return what cannot be read."""
     found: dict[Steps, Problem] = {}
     for site in platform.sites:
@@ -217,7 +222,7 @@ def _read_sources(platform: Platform, folder: Path, files: dict[str, bytes]) -> 
                 if file.source is None or not file.enabled or file.source in files:
                     continue
                 try:
-                    files[file.source] = (folder / file.source).read_bytes()
+                    files[file.source] = _read_bytes(os.path.join(folder, file.source))
                 except (OSError, ValueError) as error:
                     steps = at_layer(platform, view, site, ("config_files", place, "source"))
                     reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from aether_deploy.problems import EffectError
 
@@ -13,11 +12,13 @@ def write_new_files(folder: str, files: Mapping[str, str]) -> None:
     Raises:
         EffectError: If one of them is there already, or the disk refuses.
     """
+    from pathlib import Path
+
     root = Path(folder)
     there = [name for name in files if os.path.lexists(root / name)]
     if there:
         raise EffectError(f"{folder} already holds {', '.join(there)}\n  fix: name another folder, or remove them")
-    made: list[Path] = []
+    made = []
     try:
         root.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():

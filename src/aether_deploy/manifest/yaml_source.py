@@ -5,65 +5,41 @@ a repeated key wins or fails, ``1.30`` loses its zero. Whatever two readers coul
 refused here with its place, and so is what hides content: anchors, merge keys, tags, further documents.
 
 Values are built straight from the parser's events. That is several times faster than composing nodes
-first, needs no recursion, and sees an anchor or a deep nesting before anything is built of it.
+first, needs no recursion, and sees an alias or a deep nesting before anything is built of it.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
 
-from aether_deploy.problems import ConfigError, Problem, suggestion
-
-MAX_DEPTH: Final = 200
-"""Levels of nesting; what is nested deeper is refused. Real files stay below 20."""
-
-MAX_PROBLEMS: Final = 1000
-"""Problems after which reading stops: a hostile file must not fill the memory with them."""
-
-_LONGEST_NUMBER: Final = 500  # Python refuses to print ints of more than 640 digits when told to be careful.
-
-_INT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_TRUE: Final = frozenset("true True TRUE".split())
-_FALSE: Final = frozenset("false False FALSE".split())
-_NULL: Final = frozenset(["", "~", "null", "Null", "NULL"])
-_AMBIGUOUS: Final = frozenset("y Y yes Yes YES n N no No NO on On ON off Off OFF".split())
-_REFUSED_KEYS: Final = _TRUE | _FALSE | _NULL | _AMBIGUOUS | {"<<"}
-
-# C0, DEL, C1, non-characters and surrogates are no YAML. NEL, LS and PS would be folded into a space, and
-# would count as ends of lines for the parser but not for an editor; one parser refuses a later BOM, one not.
-_UNREADABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
-_DIRECTIVE: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(%\S*)")
-_JSON_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|[^\s\[\]{}:,"]+')
-_LIKE_JSON: Final = re.compile(r'\s*\{\s*(?:"|\}|\Z)')
-_LONE_SURROGATE: Final = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+from aether_deploy.manifest.yaml_events import (
+    AMBIGUITY,
+    AMBIGUOUS,
+    BOOLEANS,
+    MAX_DEPTH,
+    MAX_PROBLEMS,
+    NULLS,
+    Place,
+    Refused,
+    Source,
+    SourceFloat,
+    short,
 )
+from aether_deploy.problems import ConfigError, Problem, shown
 
+__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "Place", "Positions", "SourceFloat", "locate", "read_document"]
+
+_REFUSED_KEYS: Final = AMBIGUOUS | NULLS | BOOLEANS.keys() | {"<<"}
 _NO_SHARING: Final = "anchors and aliases are not supported"
-_COMPLEX: Final = "?"  # Stands for a key that is no text; compared by identity.
-
-Place = tuple[int, int]
-"""Line and column, both from 1, the column in characters."""
+_NO_TAGS: Final = "tags are not supported"
 
 
-class SourceFloat(float):
-    """A float that knows how it was written: ``kubernetes: 1.30`` must be answered with ``1.30``."""
+class _NoText(str):
+    """Stands for a key that is no text. Compared by identity, so it must be unlike any key that is read."""
 
-    __slots__ = ("text",)
-    text: str
+    __slots__ = ()
 
-    def __new__(cls, text: str) -> "SourceFloat":
-        number = super().__new__(cls, text)
-        number.text = text
-        return number
 
-    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]
-        return (self.text,)
-
-    def __str__(self) -> str:
-        return self.text
+_COMPLEX: Final = _NoText("?")
 
 
 def read_document(text: str, name: str) -> dict[str, object]:
@@ -77,20 +53,21 @@ def read_document(text: str, name: str) -> dict[str, object]:
         Maps with str keys, lists, str, int, bool, None and SourceFloat, in the order of the text.
 
     Raises:
-        ConfigError: With every fault, up to MAX_PROBLEMS, each with file, line and column. After a
-            fault of syntax nothing more can be found.
+        ConfigError: With every fault in document order, up to MAX_PROBLEMS, each with file, line and
+            column. After a fault of syntax, or beyond MAX_DEPTH, nothing more can be found.
 
     Example:
         >>> read_document("name: aether\\nworlds: [{replicas: 3}]", "aether.yaml")
         {'name': 'aether', 'worlds': [{'replicas': 3}]}
     """
-    source = _Source(text)
-    if source.json_error is None and source.json_value is not None:
-        return source.json_value
-    reading = _Reading(source)
+    source = Source(text)
+    if source.values is not None:
+        return source.values
+    reading = _Reading(source, name)
     values = reading.read()
-    if reading.problems or not isinstance(values, dict):
-        raise ConfigError(_located(reading.problems, name))
+    if reading.problems:
+        raise ConfigError(sorted(reading.problems, key=lambda problem: (problem.line, problem.column)))
+    assert isinstance(values, dict)
     return values
 
 
@@ -100,30 +77,247 @@ def locate(text: str, path: tuple[str | int, ...], *, key: bool = False) -> Plac
     return positions.key(path) if key else positions.value(path)
 
 
+# --- values -------------------------------------------------------------------------------------------
+
+
+class _EnoughError(Exception):
+    """There is no sense in reading on."""
+
+
+class _Reading:
+    """One pass over the events of a document: values as they come, problems where they stand."""
+
+    def __init__(self, source: Source, name: str) -> None:
+        self.problems: list[Problem] = []
+        self._source = source
+        self._name = name
+        self._around: list[tuple[Any, Any]] = []  # open collections, each with the key that leads inwards
+        self._positions: Positions | None = None
+
+    def read(self) -> object:
+        """Return the document's root; what it is worth, the problems tell."""
+        import yaml
+
+        try:
+            for fault in self._source.faults:
+                self._report(fault.place, [], fault.reason, fault.fix)
+            return self._checked_root(self._build(self._source.events()))
+        except yaml.YAMLError as error:
+            if not self._source.faults:  # else their replacements may be what the parser stumbled over
+                fault = self._source.syntax_fault(error)
+                self._report(fault.place, [], fault.reason, fault.fix)
+        except _EnoughError:
+            pass
+        return None
+
+    def _build(self, next_event: Callable[[], Any]) -> list[object]:
+        """Return a list of the root, or an empty one.
+
+        This is one loop without helpers on the good path: a call for each of 100 events per world is what
+        reading would cost otherwise. ``key`` is the key that waits for its value, or None.
+        """
+        from yaml import events
+
+        map_start, list_start = events.MappingStartEvent, events.SequenceStartEvent
+        map_end, list_end, scalar = events.MappingEndEvent, events.SequenceEndEvent, events.ScalarEvent
+        words, around = self._source.words, self._around
+        root: list[object] = []
+        into: Any = root
+        is_map, key = False, None
+        while True:
+            event = next_event()
+            kind = type(event)
+            if kind is scalar:
+                text = event.value
+                if event.tag is not None or event.anchor is not None:
+                    self._refuse_properties(event, into, key)
+                if is_map and key is None:
+                    key = text
+                    if text in into or (text in _REFUSED_KEYS and not event.style):
+                        self._refuse_key(event, into)
+                    continue
+                value = text if event.style else words[text]
+                if type(value) is Refused:
+                    self._refuse(event, into, key, value.reason, value.fix, value=short(text))
+                if is_map:
+                    into[key], key = value, None
+                else:
+                    into.append(value)
+            elif kind is map_start or kind is list_start:
+                inner: Any = {} if kind is map_start else []
+                step = self._enter(event, into, key, is_map)
+                if not is_map:
+                    into.append(inner)
+                elif step is not _COMPLEX:
+                    into[key] = inner
+                around.append((into, step))
+                into, key, is_map = inner, None, kind is map_start
+            elif kind is map_end or kind is list_end:
+                into, step = around.pop()
+                key, is_map = (step if step is _COMPLEX else None), type(into) is dict
+            elif kind is events.AliasEvent:
+                self._refuse(event, into, key, _NO_SHARING, "write the value out", value=f"*{short(event.anchor)}")
+                if not is_map:
+                    into.append(None)
+                elif key is not None:
+                    into[key], key = None, None
+                else:
+                    key = _COMPLEX
+            elif kind is events.DocumentStartEvent and root:
+                fix = "remove it, or put it into a file of its own"
+                self._stop(event, root, None, "holds a second document", fix)
+            elif kind is events.StreamEndEvent:
+                return root
+
+    def _enter(self, event: Any, into: Any, key: Any, is_map: bool) -> Any:
+        """Return the step that leads into the collection that begins with ``event``: a key, or None."""
+        if event.tag is not None or event.anchor is not None:
+            self._refuse_properties(event, into, key)
+        if len(self._around) == MAX_DEPTH:
+            self._stop(event, into, key, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+        if not is_map or key is not None:
+            return key
+        fix = "write text for the key; quote a text that begins with a bracket"
+        self._refuse(event, into, None, "has a key that is a mapping or a list", fix)
+        return _COMPLEX
+
+    def _refuse_properties(self, event: Any, into: Any, key: Any) -> None:
+        if event.anchor is not None:
+            reason = f"has the anchor &{short(event.anchor)}; {_NO_SHARING}"
+            self._refuse(event, into, key, reason, "write the value out in each place")
+        if event.tag is not None:
+            tag = short(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            self._refuse(event, into, key, f"has the tag {tag}; {_NO_TAGS}", "remove it, and quote what is text")
+
+    def _refuse_key(self, event: Any, into: Any) -> None:
+        text = event.value
+        fix = f'quote it: "{text}"'
+        if event.style or text not in _REFUSED_KEYS:
+            line, column = self._first_key(_place(event.start_mark))
+            reason = f"has key {shown(text)} again, first in line {line}, column {column}"
+            fix = "keep one of the two"
+        elif text == "<<":
+            reason, fix = "has a merge key; merge keys are not supported", "write the keys out"
+        elif not text:
+            reason, fix = "has an empty key", "write the key before the colon"
+        elif text in AMBIGUOUS:
+            reason = f"has key {text}; {AMBIGUITY}"
+        else:
+            reason = f"has key {text}, which is no text"
+        self._refuse(event, into, None, reason, fix, key_text=text)
+
+    def _first_key(self, repeated: Place) -> Place:
+        if self._positions is None:
+            self._positions = _positions(self._source)
+        return self._positions.first_keys[repeated]
+
+    def _checked_root(self, roots: list[object]) -> object:
+        root = roots[0] if roots else None
+        if isinstance(root, dict):
+            return root
+        place = _positions(self._source).value(()) or (1, 1)
+        if root is None:
+            self._report(place, [], "is empty", "describe the platform; aether-deploy init writes a first file")
+        else:
+            self._report(place, [], "expected a mapping", "begin with name: and the name", shown(root))
+        return root
+
+    def _stop(self, event: Any, into: Any, key: Any, reason: str, fix: str) -> NoReturn:
+        self._refuse(event, into, key, reason, fix)
+        raise _EnoughError
+
+    def _refuse(
+        self,
+        event: Any,
+        into: Any,
+        key: Any,
+        reason: str,
+        fix: str,
+        *,
+        value: str | None = None,
+        key_text: str | None = None,
+    ) -> None:
+        self._report(_place(event.start_mark), self._steps(into, key), reason, fix, value, key_text)
+
+    def _steps(self, into: Any, key: Any) -> list[Any]:
+        """Return the path of what comes next: under ``key`` of ``into``, or if that is a list, at its end."""
+        outer = [len(each) - 1 if step is None else step for each, step in self._around[1:]]
+        if not self._around:
+            return []
+        if type(into) is list:
+            return [*outer, len(into)]
+        return outer if key is None else [*outer, key]
+
+    def _report(
+        self,
+        place: Place,
+        steps: list[Any],
+        reason: str,
+        fix: str,
+        value: str | None = None,
+        key_text: str | None = None,
+    ) -> None:
+        from aether_deploy.config.nodes import path_text
+
+        if len(self.problems) == MAX_PROBLEMS:
+            raise _EnoughError
+        line, column = place
+        path = path_text(steps)
+        self.problems.append(
+            Problem(
+                path=path,
+                reason=reason,
+                fix=fix,
+                value=value,
+                file=self._name,
+                line=line,
+                column=column,
+                key=key_text,
+            )
+        )
+
+
+# --- positions ----------------------------------------------------------------------------------------
+
+
+class _Spot:
+    __slots__ = ("inside", "key", "value")
+
+    def __init__(self, value: Place, key: Place | None) -> None:
+        self.value = value
+        self.key = key
+        self.inside: dict[str | int, _Spot] = {}
+
+
 class Positions:
-    """Where every value of a text stands: parsed once, asked many times."""
+    """Where every value of a text stands: parsed once, asked many times.
 
-    __slots__ = ("_root",)
+    Attributes:
+        first_keys: For the place of each repeated key that of its first; only the first has a path.
+    """
 
-    def __init__(self, root: "_Spot | None") -> None:
+    __slots__ = ("_root", "first_keys")
+
+    def __init__(self, root: _Spot | None, first_keys: dict[Place, Place]) -> None:
         self._root = root
+        self.first_keys = first_keys
 
     @classmethod
     def of(cls, text: str) -> "Positions":
-        """Return the positions of ``text``; of a faulty text, those before the fault of syntax."""
-        return cls(_spots(_Source(text)))
+        """Return the positions of ``text``; if it is faulty, of what stands before the fault of syntax."""
+        return _positions(Source(text))
 
     def value(self, path: tuple[str | int, ...]) -> Place | None:
-        """Return where the value at ``path`` begins: a block list at its first dash."""
+        """Return where the value at ``path`` begins: a block list at its first dash, a map at its first key."""
         spot = self._spot(path)
-        return None if spot is None else spot.place
+        return None if spot is None else spot.value
 
     def key(self, path: tuple[str | int, ...]) -> Place | None:
-        """Return where the key of ``path`` begins; None for the root and for the item of a list."""
+        """Return where the key of ``path`` begins; None for the root and for an item of a list."""
         spot = self._spot(path)
         return None if spot is None else spot.key
 
-    def _spot(self, path: tuple[str | int, ...]) -> "_Spot | None":
+    def _spot(self, path: tuple[str | int, ...]) -> _Spot | None:
         spot = self._root
         for step in path:
             if spot is None:
@@ -132,40 +326,43 @@ class Positions:
         return spot
 
 
-class _Spot:
-    __slots__ = ("inside", "key", "place")
-
-    def __init__(self, place: Place, key: Place | None) -> None:
-        self.place = place
-        self.key = key
-        self.inside: dict[str | int, _Spot] = {}
+def _place(mark: Any) -> Place:
+    return mark.line + 1, mark.column + 1
 
 
-def _spots(source: "_Source") -> _Spot | None:
-    """Return the tree of places. A repeated key keeps its first, and the inside of a complex key is lost."""
+def _positions(source: Source) -> Positions:
+    from contextlib import suppress
+
     import yaml
 
-    opens, closes = (yaml.MappingStartEvent, yaml.SequenceStartEvent), (yaml.MappingEndEvent, yaml.SequenceEndEvent)
-    root = into = _Spot((1, 1), None)
-    is_map, key = False, None
+    document = _Spot((1, 1), None)
+    first_keys: dict[Place, Place] = {}
+    with suppress(yaml.YAMLError):  # What stands before the fault is known, the rest is nowhere.
+        _spread(document, first_keys, source.events())
+    return Positions(document.inside.get(0), first_keys)
+
+
+def _spread(document: _Spot, first_keys: dict[Place, Place], next_event: Callable[[], Any]) -> None:
+    """Fill ``document`` with the spots of its root and of all below."""
+    from yaml import events
+
+    into, is_map = document, False
+    key: tuple[str, Place] | None = None  # the key that waits for its value
     around: list[tuple[_Spot, bool, bool]] = []
-    try:
-        for event in iter(source.events(), None):
-            if isinstance(event, closes):
-                into, is_map, was_key = around.pop()
-                key = event if was_key else None
-            elif isinstance(event, (yaml.NodeEvent)):
-                is_key = is_map and key is None
-                spot = _Spot(_place(event.start_mark), key and _place(key.start_mark))
-                if not is_key:
-                    into.inside.setdefault(getattr(key, "value", _COMPLEX) if is_map else len(into.inside), spot)
-                if isinstance(event, opens):
-                    around.append((into, is_map, is_key))
-                    into, is_map, key = spot, isinstance(event, yaml.MappingStartEvent), None
-                else:
-                    key = event if is_key else None
-            elif isinstance(event, yaml.StreamEndEvent) or (root.inside and isinstance(event, yaml.DocumentStartEvent)):
-                break
-    except yaml.YAMLError:
-        pass  # What stands before the fault is known; the rest is nowhere.
-    return root.inside.get(0)
+    while not isinstance(event := next_event(), events.StreamEndEvent):
+        if isinstance(event, events.CollectionEndEvent):
+            into, is_map, was_key = around.pop()
+            key = (_COMPLEX, _place(event.start_mark)) if was_key else None
+        elif isinstance(event, events.NodeEvent):
+            place = _place(event.start_mark)
+            spot = _Spot(place, key[1] if key else None)
+            if is_key := is_map and key is None:
+                key = (getattr(event, "value", _COMPLEX), place)
+                if (first := into.inside.get(key[0])) and first.key:
+                    first_keys[place] = first.key
+            else:
+                into.inside.setdefault(key[0] if key else len(into.inside), spot)
+                key = None
+            if isinstance(event, events.CollectionStartEvent):
+                around.append((into, is_map, is_key))
+                into, is_map, key = spot, isinstance(event, events.MappingStartEvent), None

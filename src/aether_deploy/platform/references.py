@@ -103,7 +103,7 @@ def something_runs(self: "Platform") -> Iterator[Fault]:
         yield Fault((), "lacks workloads", "add worlds or services")
     if not any(region.enabled for region in self.regions):
         says = "no region is enabled" if self.regions else "lists no region"
-        yield Fault(("regions",), says, "add a region, or enable one", [])
+        yield Fault(("regions",), says, "add a region, or enable one")
 
 
 def namespace_fits(self: "Platform") -> Iterator[Fault]:

@@ -161,7 +161,7 @@ def _workload_words(folder: Folder) -> tuple[str, str]:
         said = [f"{config.scaling.target_players_per_pod} players each"]
     if config.pvc is not None:
         said.append(f"WAL {config.pvc.size} each")
-    return config.target_kind, f"{pods:<14}{', '.join(said)}"
+    return config.target_kind, f"{pods:<13}{', '.join(said)}"
 
 
 def _result(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, output: str) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""Write the generated parts of ``docs/``: ``python -m tools.make_docs``.
+
+A page is one function without arguments that returns the page's text; ``PAGES`` names its file. Each page is a
+function of the code alone, so equal code gives equal bytes. ``--check`` writes nothing, names every page that
+is not up to date, and then ends with exit code 1.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from aether_deploy.fleet.waivers import WAIVERS, Waiver
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+COMMAND = "make docs"
+NOTE = f"<!-- Written by `{COMMAND}`; edit the code it comes from, not this file. -->\n"
+
+
+def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table; a ``|`` in a cell is escaped."""
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def waivers_page() -> str:
+    """Return ``docs/waivers.md``: every waiver that a workload can carry."""
+    heads = ("name", "what deviates", "reason, where you give none", "checks that it waives")
+    rows = [(f"`{name}`", waiver.meaning, waiver.reason, _checks(waiver)) for name, waiver in sorted(WAIVERS.items())]
+    return (
+        "# Waivers\n\n"
+        + NOTE
+        + "\nWhat is rendered passes the default checks of checkov and kube-score. Where a workload deviates on\n"
+        "purpose, the deviation is written into its manifests as the annotations by which each checker accepts it.\n"
+        "Give your reason in the workload's `waivers`; a waiver that waives nothing is a warning:\n\n"
+        "```yaml\n"
+        "resources: {cpu_limit: none}\n"
+        "waivers: {cpu_limit: a limit shows as jitter}\n"
+        "```\n\n" + table(heads, rows)
+    )
+
+
+def _checks(waiver: Waiver) -> str:
+    tools = {
+        "checkov": waiver.checkov,
+        "kube-score": waiver.kube_score,
+        "kube-linter": waiver.kube_linter,
+        "polaris": waiver.polaris,
+    }
+    return "<br>".join(
+        f"{tool}: {', '.join(f'`{check}`' for check in checks)}" for tool, checks in tools.items() if checks
+    )
+
+
+# File below docs/ -> the function that returns its text.
+PAGES: Mapping[str, Callable[[], str]] = {
+    "waivers.md": waivers_page,
+}
+
+
+def stale_pages(docs: Path = DOCS) -> list[str]:
+    """Return the names of the pages that are not what their function returns."""
+    return [
+        name
+        for name, page in PAGES.items()
+        if not (docs / name).is_file() or (docs / name).read_bytes() != page().encode()
+    ]
+
+
+def write_pages(docs: Path = DOCS) -> list[str]:
+    """Write every page that is not up to date, and return their names."""
+    stale = stale_pages(docs)
+    for name in stale:
+        target = docs / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(PAGES[name]().encode())
+    return stale
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the pages, or with ``--check`` say which are not up to date."""
+    parser = argparse.ArgumentParser(prog="python -m tools.make_docs", description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is not up to date")
+    if parser.parse_args(arguments).check:
+        stale = stale_pages()
+        for name in stale:
+            print(f"docs/{name} is not up to date; write it by: {COMMAND}", file=sys.stderr)
+        return 1 if stale else 0
+    for name in write_pages():
+        print(f"docs/{name} written", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
