@@ -30,16 +30,6 @@ from aether_deploy.quantities import (
 GO: dict[str, Any] = json.loads(Path(__file__).with_name("cases").joinpath("quantities.json").read_text())
 CASES: list[tuple[str, str, int | None, str, int | None, int | None]] = [tuple(row) for row in GO["cases"]]
 
-suffixes = st.sampled_from(
-    ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "E-7", "e+12"]
-)
-texts = st.builds(
-    lambda sign, number, suffix: f"{sign}{number}{suffix}",
-    st.sampled_from(["", "+", "-"]),
-    st.from_regex(r"\A(?:[0-9]{1,18}|[0-9]{0,9}\.[0-9]{1,9}|[0-9]{1,9}\.)\Z"),
-    suffixes,
-)
-
 
 def reason(text: str) -> str:
     with pytest.raises(QuantityError) as caught:
@@ -55,12 +45,16 @@ def refused(text: str) -> bool:
     return False
 
 
-def printable(text: str) -> bool:
-    try:
-        canonical(text)
-    except QuantityError:
-        return False
-    return True
+suffixes = st.sampled_from(
+    ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "E-7", "e+12"]
+)
+texts = st.builds(
+    lambda sign, number, suffix: f"{sign}{number}{suffix}",
+    st.sampled_from(["", "+", "-"]),
+    st.from_regex(r"\A(?:[0-9]{1,18}|[0-9]{0,9}\.[0-9]{1,9}|[0-9]{1,9}\.)\Z"),
+    suffixes,
+).filter(lambda text: not refused(text))
+amounts = texts.map(parse_quantity)
 
 
 STORY = {
@@ -124,19 +118,20 @@ def test_a_number_without_a_digit_is_refused_though_kubernetes_reads_zero() -> N
     assert {reason(text) for text in GO["read as zero for want of a digit"]} == {"has no digit"}
 
 
-@pytest.mark.parametrize("text", GO["printed as another amount"])
-def test_what_kubernetes_would_print_as_another_amount_has_no_canonical_form(text: str) -> None:
-    assert abs(parse_quantity(text).value) >= 10**21
-    with pytest.raises(QuantityError, match="is too large: there is no suffix above E, write "):
-        canonical(text)
+def test_what_kubernetes_would_print_as_another_amount_is_refused() -> None:
+    assert {reason(text) for text in GO["printed as another amount"]} == {
+        "too large: Kubernetes prints it as another amount; an exponent such as e21 is kept"
+    }
+    assert canonical("1000e18") == "1e21"
+    assert canonical("999E") == "999E"
 
 
 REASONS = {
     "": "has no digit",
-    "500 m": "is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
-    "1,5": "is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
-    "\u0661": "is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
-    "1\n": "is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
+    "500 m": "no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
+    "1,5": "no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
+    "\u0661": "no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
+    "1\n": "no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi",
     "1K": "has the unknown suffix K: use k or Ki",
     "1gi": "has the unknown suffix gi: use Gi",
     "1GB": "has the unknown suffix GB: use n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or an exponent such as e3",
@@ -153,30 +148,26 @@ def test_a_refusal_says_why(text: str) -> None:
     assert reason(text) == REASONS[text]
 
 
-@given(texts.filter(printable))
+@given(texts)
 def test_the_canonical_form_is_idempotent(text: str) -> None:
     assert canonical(canonical(text)) == canonical(text)
 
 
-@given(texts.filter(printable))
+@given(texts)
 def test_the_canonical_form_keeps_the_amount(text: str) -> None:
     assert parse_quantity(canonical(text)) == parse_quantity(text)
 
 
-@given(texts, texts, texts)
-def test_the_order_is_total(first: str, second: str, third: str) -> None:
-    a, b, c = parse_quantity(first), parse_quantity(second), parse_quantity(third)
-
+@given(amounts, amounts, amounts)
+def test_the_order_is_total(a: Quantity, b: Quantity, c: Quantity) -> None:
     assert (a < b) + (a == b) + (a > b) == 1
     assert (a <= b) == (not b < a)
     assert (a >= b) == (b <= a)
     assert not (a <= b <= c) or a <= c
 
 
-@given(texts)
-def test_rounding_never_gives_less_than_was_asked(text: str) -> None:
-    quantity = parse_quantity(text)
-
+@given(amounts)
+def test_rounding_never_gives_less_than_was_asked(quantity: Quantity) -> None:
     assert abs(quantity.value) * 10**9 >= abs(quantity.nanos) > (abs(quantity.value) - 1) * 10**9
     assert abs(quantity.millis) * 10**6 >= abs(quantity.nanos) > (abs(quantity.millis) - 1) * 10**6
 
@@ -243,7 +234,7 @@ def test_a_duration_is_written_without_its_empty_parts() -> None:
     assert [canonical_duration(secs) for secs in (0, 45, 90, 900, 3600, 5400, 3605)] == [
         *("0s", "45s", "1m30s", "15m", "1h", "1h30m", "1h5s"),
     ]
-    with pytest.raises(DurationError, match=r"is outside of 0s to 9223372036s"):
+    with pytest.raises(DurationError, match=r"^outside of 0s to 9223372036s"):
         canonical_duration(-1)
 
 

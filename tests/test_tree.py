@@ -61,9 +61,7 @@ def test_paths_that_differ_only_in_case_are_a_problem(case: str) -> None:
 def test_environments_that_differ_only_in_case_are_one_problem_however_much_they_hold() -> None:
     units = [unit_of("Prod/x", {"a.yaml": "", "b.yaml": ""}), unit_of("prod/x", {"a.yaml": "", "b.yaml": ""})]
 
-    assert [problem.reason for problem in check_units(units)] == [
-        "prod differs from Prod only in upper and lower case"
-    ]
+    assert [problem.reason for problem in check_units(units)] == ["prod differs from Prod only in upper and lower case"]
 
 
 def test_a_path_that_is_a_file_and_a_folder_is_a_problem() -> None:

@@ -95,8 +95,8 @@ def test_a_path_that_leads_out_of_its_unit_is_refused(path: str) -> None:
         parse_unit_index((HEADER + line_of(path)).encode(), "x")
     with pytest.raises(EffectError, match=r"x:1: is corrupt: the unit .*" + HOSTILE[path]):
         parse_root_index(f'{{"unit": "{path}"}}\n'.encode(), "x")
-    with pytest.raises(EffectError, match=r"x:2: is corrupt: the path .*"):
-        journal = f'{{"format":1,"name":"a"}}\n{{"unit":"u","path":"{path}","sha256":"{ZEROS}"}}\n'
+    journal = f'{{"format":1,"name":"a"}}\n{{"unit":"u","path":"{path}","sha256":"{ZEROS}"}}\n'
+    with pytest.raises(EffectError, match=r"x:2: is corrupt: the path .*" + HOSTILE[path]):
         parse_journal(journal.encode(), "x")
 
 

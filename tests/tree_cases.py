@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,3 +71,18 @@ def snapshot(root: Path) -> Snapshot:
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+OLD = tree_of({PROD: {SERVICE: "old\n", "cluster/namespace.yaml": "ns\n"}, DEV: {SERVICE: "dev\n"}})
+NEW = tree_of({PROD: {SERVICE: "new\n", "aether-prod/voice/service.yaml": "voice\n"}, DEV: {SERVICE: "dev\n"}})
+
+
+def fresh(tmp_path: Path, tree: Tree) -> Snapshot:
+    """Return what a first render of ``tree`` leaves."""
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    write(folder, tree)
+    return snapshot(folder)
+
+
+def large(text: str, count: int) -> Tree:
+    return tree_of({PROD: {f"aether-prod/{number:03}.yaml": text * 1000 for number in range(count)}})

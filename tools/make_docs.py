@@ -11,16 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aether_deploy.fleet.waivers import WAIVERS, Waiver
+from tools.markdown import COMMAND, NOTE, table
+from tools.reference import reference_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-COMMAND = "make docs"
-NOTE = f"<!-- Written by `{COMMAND}`; edit the code it comes from, not this file. -->\n"
-
-
-def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table; a ``|`` in a cell is escaped."""
-    lines = [heads, tuple("---" for _ in heads), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
 def waivers_page() -> str:
@@ -54,6 +48,7 @@ def _checks(waiver: Waiver) -> str:
 
 # File below docs/ -> the function that returns its text.
 PAGES: Mapping[str, Callable[[], str]] = {
+    "reference.md": reference_page,
     "waivers.md": waivers_page,
 }
 

@@ -6,11 +6,12 @@ finer, and whole numbers compare and print without rounding surprises.
 Rule:
     ``k8s.io/apimachinery/pkg/api/resource``: ``ParseQuantity`` and ``CanonicalizeBytes``. We refuse three
     kinds of text which that code takes, because no one can mean what it does with them: a number without a
-    digit (``Mi`` is read as zero), decimal amounts of 10^21 and more which print as another value (``1000E``
-    prints as ``1``), and absurdly long numbers and exponents (the exponent silently wraps at 32 bits).
+    digit (``Mi`` is read as zero), multiples of 1000E, which print as another amount (``1000E`` prints as
+    ``1``), and absurdly long numbers and exponents (the exponent silently wraps at 32 bits).
 """
 
 import re
+from functools import lru_cache
 
 BINARY = "binary"
 DECIMAL = "decimal"
@@ -19,6 +20,9 @@ EXPONENT = "exponent"
 _NANOS = 10**9
 _INT64_MAX = 2**63 - 1
 _DIGITS_MAX = 1000
+_EXA = 18
+# There is no suffix above E: Go finds none, and writes none.
+_UNPRINTABLE_NANOS = _NANOS * 10 ** (_EXA + 3)
 
 _NUMBER = r"(?P<sign>[+-]?)(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?"
 _QUANTITY = re.compile(_NUMBER + r"(?P<suffix>(?:[eE][+-]?[0-9]+)|[a-zA-Z]*)")
@@ -103,6 +107,7 @@ class Quantity:
         return _divide_away(self.nanos, _NANOS // 1000)
 
 
+@lru_cache(maxsize=4096)
 def parse_quantity(text: str) -> Quantity:
     """Return the amount that ``text`` stands for.
 
@@ -117,7 +122,7 @@ def parse_quantity(text: str) -> Quantity:
     """
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise QuantityError("is no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi")
+        raise QuantityError("no quantity: a number and a suffix, without spaces, such as 500m or 1.5Gi")
     sign, whole, fraction, suffix = match["sign"], match["whole"], match["fraction"] or "", match["suffix"]
     digits = whole + fraction
     if not digits:
@@ -128,9 +133,12 @@ def parse_quantity(text: str) -> Quantity:
     nanos = _scale_away(int(digits) << shift, power - len(fraction) + 9)
     if format == BINARY:
         nanos = min(nanos, _INT64_MAX * _NANOS)
+    if format == DECIMAL and nanos and nanos % _UNPRINTABLE_NANOS == 0:
+        raise QuantityError("too large: Kubernetes prints it as another amount; an exponent such as e21 is kept")
     return Quantity(-nanos if sign == "-" else nanos, format)
 
 
+@lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
     """Return the canonical form of a quantity: no fraction, no plus sign, the largest suffix that fits.
 
@@ -169,13 +177,13 @@ def parse_duration_secs(text: str) -> int:
     """
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise DurationError("is no duration: whole hours, minutes and seconds in this order, such as 1h30m or 90s")
+        raise DurationError("no duration: whole hours, minutes and seconds in this order, such as 1h30m or 90s")
     if len(text) > _DIGITS_MAX:
         raise DurationError(f"has more than {_DIGITS_MAX} digits")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     secs = hours * 3600 + minutes * 60 + seconds
     if secs > _DURATION_MAX_SECS:
-        raise DurationError(f"is longer than {_DURATION_MAX_SECS}s, the longest duration that Go can count")
+        raise DurationError(f"longer than {_DURATION_MAX_SECS}s, the longest duration that Go can count")
     return secs
 
 
@@ -186,7 +194,7 @@ def canonical_duration(secs: int) -> str:
         DurationError: When ``secs`` is negative, or longer than Go can count.
     """
     if not 0 <= secs <= _DURATION_MAX_SECS:
-        raise DurationError(f"is outside of 0s to {_DURATION_MAX_SECS}s")
+        raise DurationError(f"outside of 0s to {_DURATION_MAX_SECS}s")
     minutes, seconds = divmod(secs, 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
@@ -228,13 +236,11 @@ def _print_binary(units: int) -> str:
 
 def _print_decimal(nanos: int, *, exponent: bool) -> str:
     number, power = nanos, -9
-    while number % 1000 == 0:
+    while number % 1000 == 0 and (exponent or power < _EXA):
         number //= 1000
         power += 3
     if exponent:
         return f"{number}e{power}" if power else str(number)
-    if power not in _DECIMAL_SUFFIX:
-        raise QuantityError(f"is too large: there is no suffix above E, write {number}e{power}")
     return f"{number}{_DECIMAL_SUFFIX[power]}"
 
 

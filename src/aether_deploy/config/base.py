@@ -187,7 +187,7 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
         """Read ``raw`` into an object; report every fault to ``sink`` and return FAULTY where none can be."""
         if isinstance(raw, cls):
             return raw
-        if not isinstance(raw, Mapping):
+        if type(raw) is not dict and not isinstance(raw, Mapping):
             return sink.fault(path, "expected a mapping", "write a mapping: { ... }", value=shown(raw))
         spec = spec_of(cls)
         given = raw if sink.partial else cls.fill(raw)

@@ -49,7 +49,7 @@ def list_key(node: Node) -> Keyed | None:
 
 def merge(base: object, overlay: object, node: Node, *, keep_null: bool = False) -> Any:
     """Return ``base`` with ``overlay`` laid over it, by the type of ``node``. Neither is changed."""
-    if isinstance(overlay, Mapping):
+    if type(overlay) is dict or isinstance(overlay, Mapping):
         return _merge_maps(base if isinstance(base, Mapping) else {}, overlay, node, keep_null)
     keyed = list_key(node)
     if keyed is not None and isinstance(base, (list, tuple)) and isinstance(overlay, (list, tuple)):
@@ -63,9 +63,12 @@ def _merge_maps(base: Mapping[str, Any], overlay: Mapping[str, Any], node: Node,
     merged = dict(base)
     keep_null = keep_null or (isinstance(node, PartialNode) and node.partial.overlay)
     for key, value in overlay.items():
-        if value is None and not keep_null:
+        kind = type(value)
+        if kind is str or kind is int or kind is bool:
+            merged[key] = value
+        elif value is None and not keep_null:
             merged.pop(key, None)
-        elif isinstance(value, (Mapping, list, tuple)):
+        elif isinstance(value, (dict, list, tuple, Mapping)):
             merged[key] = merge(merged.get(key), value, child(node, key), keep_null=keep_null)
         else:
             merged[key] = value

@@ -171,13 +171,14 @@ class Partial(msgspec.Struct, frozen=True):
         of: The Config class, or a function that returns it where it is not yet defined.
         required: Fields that the mapping must have.
         overlay: ``null`` in it waits to remove something from what the overlay is laid over.
-        checked: Keys and types are checked where the mapping stands, not only once it is laid over.
+        checked: Fields whose types are checked where the mapping stands; None: all, and unknown keys too.
+            What is not checked here is checked once the layers are laid over each other.
     """
 
     of: Any
     required: tuple[str, ...] = ()
     overlay: bool = True
-    checked: bool = True
+    checked: tuple[str, ...] | None = None
 
     @property
     def cls(self) -> Any:
@@ -331,7 +332,8 @@ class ChoiceNode(Node):
     def __init__(self, choices: tuple[Any, ...], enum: type[Enum] | None) -> None:
         self.choices = choices
         self.enum = enum
-        self.expects = "one of " + ", ".join(str(choice) for choice in choices)
+        words = ", ".join(str(choice) for choice in choices)
+        self.expects = words if len(choices) == 1 else f"one of {words}"
 
     def read(self, raw: object, path: Path, sink: Sink) -> Any:
         if self.enum is not None and isinstance(raw, self.enum):
@@ -470,9 +472,11 @@ class PartialNode(Node):
         given = type(raw).as_given(raw) if _is_config(raw) else raw  # type: ignore[attr-defined]
         if not isinstance(given, Mapping):
             return self.refuse(raw, path, sink, "write a mapping: { ... }")
-        if self.partial.checked:
+        checked = self.partial.checked
+        said = given if checked is None else {name: given[name] for name in checked if name in given}
+        if said:
             inner = Sink(partial=True)
-            compile_type(self.partial.cls).read(given, path, inner)
+            compile_type(self.partial.cls).read(said, path, inner)
             sink.found += inner.found
         for name in self.partial.required:
             if given.get(name) is None:

@@ -6,7 +6,6 @@ a plan reports all of them at once.
 """
 
 # Paths are strings here: thousands of files a run, and Path objects cost more than the system calls.
-# ruff: noqa: PTH103
 
 import os
 import sys

@@ -46,7 +46,7 @@ class Description(msgspec.Struct, frozen=True):
         return Judgement(tuple(evaluations), files, self._placed(evaluations, found))
 
     def _has_overlays(self) -> bool:
-        return "environments" in self.document.base()
+        return "environments" in self.document.base
 
     def _placed(self, evaluations: list[Evaluation], found: list[list[tuple[Steps, Problem]]]) -> tuple[Problem, ...]:
         if not any(found):

@@ -10,7 +10,6 @@ then the journal goes. Each file is old or new at any moment, never half.
 """
 
 # Paths are strings here: thousands of files a run, and Path objects cost more than the system calls.
-# ruff: noqa: PTH102, PTH103, PTH106, PTH108
 
 import errno
 import os

@@ -71,12 +71,13 @@ class DeploymentConfig(Config):
         resources: What the container may use.
         pvc: The volume of each pod; makes the workload a StatefulSet.
         probes: How the kubelet tells alive from ready.
-        topology: How pods spread, and what they are near.
+        topology: How pods spread over zones and nodes, and what they run near.
         scaling: Scaling by player count; ``none`` is off.
         custom_metrics: What the autoscaler reads; for worlds ``aether_world_player_count`` where left out.
         uses: Names of the worlds and services that this one calls: opens the network on both sides and
             sets ``AETHER_<NAME>_HOST`` and ``AETHER_<NAME>_PORT_<PORT>``.
-        endpoint: Host name at which other regions reach this workload.
+        endpoint: Host name at which other regions reach this workload; ``{region}``, ``{environment}`` and
+            ``{cluster}`` in it are those of the place where it runs.
         ports: Ports that it listens on.
         command: Replaces the image's entry point.
         args: Replaces the image's arguments.
@@ -90,10 +91,10 @@ class DeploymentConfig(Config):
         traffic: ``prefer_zone`` sends callers to pods of their own zone where there are any.
         drain: How a pod leaves.
         expose: How the outside reaches it.
-        network: Addresses allowed besides.
+        network: Addresses that it may reach, and that may reach it, besides.
         identity: Who the pods are.
-        labels: Labels of every object and pod.
-        annotations: Annotations of every object and pod.
+        labels: Labels of every object and pod, beside ours; selectors do not use them.
+        annotations: Annotations of every object and pod, beside ours.
         priority_class: An existing PriorityClass.
         pull_secrets: Secrets for pulling images; they must exist in the namespace.
         node_selector: Labels that a node must have.

@@ -34,8 +34,6 @@ def service_ports(config: DeploymentConfig, names: tuple[str, ...] | None = None
 def render_services(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
     """Return the Services of a workload: for clients, headless for a StatefulSet, and for the outside."""
     ports = service_ports(config)
-    if not ports:
-        return []
     traffic = {"trafficDistribution": "PreferSameZone"} if config.traffic == "prefer_zone" else {}
     client = {
         "type": "ClusterIP",
@@ -43,7 +41,7 @@ def render_services(config: DeploymentConfig, surroundings: Surroundings) -> lis
         "ports": ports,
         **traffic,
     }
-    services = [_service(config, surroundings, config.name, client)]
+    services = [_service(config, surroundings, config.name, client)] if ports else []
     if config.is_stateful:
         services.append(headless_service(config, surroundings))
     if config.expose is not None:
@@ -51,14 +49,24 @@ def render_services(config: DeploymentConfig, surroundings: Surroundings) -> lis
     return services
 
 
+def owns_service(config: DeploymentConfig, suffix: str) -> bool:
+    """Return whether the workload has a Service ``<name>-<suffix>``."""
+    if suffix == "headless" or config.expose is None:
+        return config.is_stateful and suffix == "headless"
+    if not config.expose.per_pod:
+        return suffix == "external"
+    return suffix.isdecimal() and suffix == str(int(suffix)) and int(suffix) < config.most_pods
+
+
 def headless_service(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
     """Return the Service that gives each pod of a StatefulSet its name, ready or not."""
-    spec = {
+    spec: dict[str, Any] = {
         "clusterIP": "None",
         "publishNotReadyAddresses": True,
         "selector": selector_labels(config.name),
-        "ports": service_ports(config),
     }
+    if ports := service_ports(config):  # a StatefulSet needs its headless Service even without any
+        spec["ports"] = ports
     return _service(config, surroundings, f"{config.name}-headless", spec)
 
 

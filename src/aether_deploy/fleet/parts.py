@@ -42,7 +42,8 @@ SourcePath = Annotated[
 
 
 class ResourceRequirements(Config):
-    """What one container may use. What is left out comes from the workload's class.
+    """What one container may use. What is left out comes from the workload's class; sidecars and init
+    containers have defaults of their own.
 
     Attributes:
         cpu_request: CPU set aside.
@@ -111,11 +112,12 @@ class PvcConfig(Config):
     """The volume of each pod, which survives the pod.
 
     Attributes:
-        storage_class: StorageClass; left out, the region's, else the cluster's default.
-        size: Size of each volume.
+        storage_class: StorageClass; left out, the region's, else the cluster's default. Kubernetes refuses to
+            change it later, as it does ``size`` and ``access_mode``.
+        size: Size of each volume: ``10Gi``.
         mount_path: Where the container sees it.
         access_mode: Who may mount it.
-        retention: When the volume goes; never, unless said so.
+        retention: When the volume goes; left out, never.
     """
 
     storage_class: ObjectName | None = None
@@ -131,7 +133,7 @@ class PortConfig(Config):
     Attributes:
         name: The port's name; Services, probes and policies use it.
         port: Its number.
-        protocol: TCP, UDP or SCTP.
+        protocol: Transport protocol.
         enabled: false takes the port away.
     """
 
@@ -259,8 +261,8 @@ class PreStopConfig(Config):
     """What happens in the container before it is told to stop; exactly one of three.
 
     Attributes:
-        path: Ask the container to drain over HTTP at this path ...
-        port: ... and this port.
+        path: Ask the container to drain: a GET of this path; goes with ``port``.
+        port: The port number that is asked; goes with ``path``.
         command: Run a command in the container.
         sleep_secs: Wait, so that routers forget the pod before it stops; seconds.
     """
@@ -311,8 +313,8 @@ class ExposeConfig(Config):
     """How the outside reaches the workload.
 
     Attributes:
-        type: Kind of the Service.
-        ports: Names of the ports that are exposed.
+        type: Type of the Service.
+        ports: Names of the ports that are exposed; no other is.
         per_pod: One Service for each ordinal up to ``max_replicas``: a player must reach his own world.
         internal: Only from inside the provider's network; wants ``regions[].provider`` or ``annotations``.
         external_traffic_policy: ``Local`` keeps the client's address and skips a hop.
@@ -329,7 +331,7 @@ class ExposeConfig(Config):
     @rule
     def something_is_exposed(self) -> Iterator[Fault]:
         if not self.ports:
-            yield Fault(("ports",), "exposes nothing", "name at least one port, or leave expose out", [])
+            yield Fault(("ports",), "exposes nothing", "name at least one port, or leave expose out")
 
 
 class NetworkConfig(Config):
@@ -404,9 +406,10 @@ class UpdateConfig(Config):
     Attributes:
         strategy: ``RollingUpdate``; ``OnDelete`` (StatefulSet: whenever a pod is deleted) or ``Recreate``
             (Deployment: all down, then all up).
-        partition: StatefulSet: only ordinals from here on are updated.
-        max_surge: Deployment: pods more than wanted during an update.
-        max_unavailable: Pods less than wanted during an update; on a StatefulSet from Kubernetes 1.37.
+        partition: StatefulSet: only ordinals from here on are updated; left out, all.
+        max_surge: Deployment: pods more than wanted during an update; left out, 1.
+        max_unavailable: Pods fewer than wanted during an update; left out, 0 for a Deployment and 1 for a
+            StatefulSet, which takes another number from Kubernetes 1.37 on.
         min_ready_secs: A new pod counts after being ready this long, seconds.
     """
 
@@ -432,7 +435,7 @@ class MetricsConfig(Config):
 
     Attributes:
         port: Name of the port.
-        path: HTTP path.
+        path: HTTP path of the metrics.
     """
 
     port: PortName = "http"

@@ -49,7 +49,7 @@ def names_fit(self: "DeploymentConfig") -> Iterator[Fault]:
     if len(self.name + longest) > NAME_MAX:
         yield Fault(
             ("name",),
-            f"its Service '{self.name}{longest}' has {len(self.name + longest)} characters; "
+            f"its object '{self.name}{longest}' has {len(self.name + longest)} characters; "
             f"a name has at most {NAME_MAX}",
             "shorten it",
             self.name,

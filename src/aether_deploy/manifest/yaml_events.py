@@ -302,11 +302,11 @@ _OPENED: Final = (
     ("scalar: .*unexpected (?:end|document)", "a text in quotes has no end", "close the quotes"),
     ("scanning an alias", "begins with *, which YAML takes for an alias", _QUOTE_IT),
     ("scanning an anchor", "begins with &, which YAML takes for an anchor", _QUOTE_IT),
-    ("tag", "begins with !, which YAML takes for a tag", _QUOTE_IT),
+    ("(?:scanning|parsing) a tag|tag handle", "begins with !, which YAML takes for a tag", _QUOTE_IT),
     ("expected ':'", "has a line without a colon", "write key: value"),
 )
 _AT_THE_PROBLEM: Final = (
-    ("tab character|'\\\\t'", "has a tab where YAML allows only spaces", "use spaces"),
+    ("tab character|'\\\\t'", "has a tab where YAML allows only spaces", "write spaces in its place"),
     ("start any token", "has a text that begins with {character}, which YAML reserves", _QUOTE_IT),
     ("values are not", "has a colon where no key can stand", "quote the text, or align the key"),
     ("keys are not", "has a ? where no key can stand", _QUOTE_IT),

@@ -9,7 +9,7 @@ first, needs no recursion, and sees an alias or a deep nesting before anything i
 """
 
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from aether_deploy.manifest.yaml_events import (
     AMBIGUITY,
@@ -156,7 +156,7 @@ class _Reading:
                 into, step = around.pop()
                 key, is_map = (step if step is _COMPLEX else None), type(into) is dict
             elif kind is events.AliasEvent:
-                self._refuse(event, into, key, _NO_SHARING, "write the value out", value=f"*{short(event.anchor)}")
+                self._refuse_alias(event, into, key)
                 if not is_map:
                     into.append(None)
                 elif key is not None:
@@ -165,7 +165,8 @@ class _Reading:
                     key = _COMPLEX
             elif kind is events.DocumentStartEvent and root:
                 fix = "remove it, or put it into a file of its own"
-                self._stop(event, root, None, "holds a second document", fix)
+                self._report(_place(event.start_mark), [], "holds a second document", fix)
+                raise _EnoughError
             elif kind is events.StreamEndEvent:
                 return root
 
@@ -174,7 +175,9 @@ class _Reading:
         if event.tag is not None or event.anchor is not None:
             self._refuse_properties(event, into, key)
         if len(self._around) == MAX_DEPTH:
-            self._stop(event, into, key, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+            steps = self._steps(into, key)[:3]  # enough to find it; all of them would fill the screen
+            self._report(_place(event.start_mark), steps, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+            raise _EnoughError
         if not is_map or key is not None:
             return key
         fix = "write text for the key; quote a text that begins with a bracket"
@@ -188,6 +191,13 @@ class _Reading:
         if event.tag is not None:
             tag = short(event.tag.replace("tag:yaml.org,2002:", "!!"))
             self._refuse(event, into, key, f"has the tag {tag}; {_NO_TAGS}", "remove it, and quote what is text")
+
+    def _refuse_alias(self, event: Any, into: Any, key: Any) -> None:
+        name, fix = f"*{short(event.anchor)}", "write the value out"
+        if type(into) is dict and key is None:
+            self._refuse(event, into, None, f"has the key {name}; {_NO_SHARING}", fix)
+        else:
+            self._refuse(event, into, key, _NO_SHARING, fix, value=name)
 
     def _refuse_key(self, event: Any, into: Any) -> None:
         text = event.value
@@ -219,12 +229,8 @@ class _Reading:
         if root is None:
             self._report(place, [], "is empty", "describe the platform; aether-deploy init writes a first file")
         else:
-            self._report(place, [], "expected a mapping", "begin with name: and the name", shown(root))
+            self._report(place, [], "expected a mapping", "write keys and values, such as name: aether", shown(root))
         return root
-
-    def _stop(self, event: Any, into: Any, key: Any, reason: str, fix: str) -> NoReturn:
-        self._refuse(event, into, key, reason, fix)
-        raise _EnoughError
 
     def _refuse(
         self,
@@ -261,20 +267,17 @@ class _Reading:
 
         if len(self.problems) == MAX_PROBLEMS:
             raise _EnoughError
-        line, column = place
-        path = path_text(steps)
-        self.problems.append(
-            Problem(
-                path=path,
-                reason=reason,
-                fix=fix,
-                value=value,
-                file=self._name,
-                line=line,
-                column=column,
-                key=key_text,
-            )
+        problem = Problem(
+            path=path_text(steps),
+            reason=reason,
+            fix=fix,
+            value=value,
+            file=self._name,
+            line=place[0],
+            column=place[1],
+            key=key_text,
         )
+        self.problems.append(problem)
 
 
 # --- positions ----------------------------------------------------------------------------------------

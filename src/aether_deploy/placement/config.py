@@ -16,7 +16,7 @@ class AffinityRule(Config):
     """A service to run near.
 
     Attributes:
-        service: Name of the world or service.
+        service: Name of the world or service to be near.
         weight: How much it counts, 1 to 100. Soft zone spread has the same say as a weight of 100.
     """
 
@@ -28,9 +28,9 @@ class TopologyConfig(YamlConfig):
     """How pods of one workload spread, and what they prefer to be near.
 
     Attributes:
-        spread_across_zones: Spread over the domains of ``topology_key``; hosts are always spread over.
+        spread_across_zones: Spread pods over zones; they are spread over nodes in any case.
         topology_key: The node label whose values are the zones.
-        preferred_colocation: Services in whose zone pods rather run.
+        preferred_colocation: Workloads whose zone the pods prefer.
         strict: A pod waits rather than make the spread uneven by more than one (``DoNotSchedule``). Zones
             whose nodes are all gone do not count, so pods of a lost zone move to the others. Soft spread
             (the default) only scores nodes.

@@ -11,7 +11,7 @@ from aether_deploy.config.nodes import Keyed, Partial, PythonOnly, TextRule
 from aether_deploy.config.types import DnsLabel, KubernetesVersion
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.platform import references
-from aether_deploy.platform.expansion import Expanded, entry_layers, expand_entry, iterate_entries
+from aether_deploy.platform.expansion import PLACEMENT_FIELDS, Expanded, entry_layers, expand_entry, iterate_entries
 from aether_deploy.platform.parts import (
     ClusterConfig,
     DefaultsConfig,
@@ -21,10 +21,11 @@ from aether_deploy.platform.parts import (
     Site,
     Workload,
 )
+from aether_deploy.platform.references import EntryView
 
 DEFAULT_ENVIRONMENT = "prod"
-Overlay = Annotated[Mapping[str, Any], Partial(of=lambda: Platform, checked=False)]
-Entry = Annotated[Any, Partial(of=Workload, required=("name",), overlay=False)]
+Overlay = Annotated[Mapping[str, Any], Partial(of=lambda: Platform, checked=())]
+Entry = Annotated[Any, Partial(of=Workload, required=("name",), overlay=False, checked=("name", *PLACEMENT_FIELDS))]
 SystemName = Annotated[
     str,
     TextRule(
@@ -40,15 +41,14 @@ class Platform(Config, dict=True):
     """Everything that one aether.yaml describes, after its layers, for one environment.
 
     Attributes:
-        name: The system's name; namespaces begin with it.
-        kubernetes: The API version that is rendered for, ``v1.34`` to ``v1.37``.
-        regions: The regions; file order breaks ties.
+        name: The system's name; the namespace is ``<name>-<environment>``.
+        kubernetes: The API version that is rendered for, ``v1.34`` to ``v1.37``, as text.
+        regions: Where it runs: one cluster for each region. File order breaks ties.
         clusters: What differs for one cluster.
-        links: Round trips between regions.
+        links: Round trips between regions; left out, they are estimated from each region's ``location``.
         defaults: What workloads have in common.
-        worlds: World servers: entries with the fields of DeploymentConfig and ``enabled``, ``regions``,
-            ``per_region``.
-        services: Stateless services, likewise.
+        worlds: World servers, with the class defaults of durable workloads.
+        services: Services around them, with the class defaults of stateless workloads.
         observability: Monitoring.
         environments: Overlays of all of the above except ``name``; the first is the default.
         environment: The environment that this platform is.
@@ -83,24 +83,45 @@ class Platform(Config, dict=True):
 
     @rule
     def entries_are_sound(self) -> Iterator[Fault]:
-        for expanded in self.expanded.values():
-            yield from expanded.faults
+        for places in self.expansions.values():
+            for expanded in places.values():
+                yield from expanded.faults
 
+    service_names_are_free = rule(references.service_names_are_free)
     callers_reach_what_they_use = rule(references.callers_reach_what_they_use)
     balancers_stay_internal = rule(references.balancers_stay_internal)
     versions_carry_the_fields = rule(references.versions_carry_the_fields)
 
     @cached_property
-    def expanded(self) -> dict[tuple[str, int, str | None], Expanded]:
-        """Every entry as it runs, by section, place in it, and the region where it differs (None: elsewhere)."""
-        found = {}
+    def entries(self) -> list[EntryView]:
+        """Every entry of worlds and services, and where it runs."""
+        return references.view_entries(self)
+
+    @cached_property
+    def entries_by_name(self) -> dict[str, list[EntryView]]:
+        found: dict[str, list[EntryView]] = {}
+        for view in self.entries:
+            found.setdefault(view.name, []).append(view)
+        return found
+
+    @cached_property
+    def expansions(self) -> dict[tuple[str, int], dict[str | None, Expanded]]:
+        """Every entry as it runs, by section and place, then by the region where it differs (None: elsewhere)."""
+        found: dict[tuple[str, int], dict[str | None, Expanded]] = {}
         defaults = self.defaults.as_layers()
         for section, place, entry in iterate_entries(self.worlds, self.services):
             per_region = entry.get("per_region")
-            for region in (None, *(per_region if isinstance(per_region, Mapping) else ())):
-                layers = entry_layers(section, place, entry, defaults, region)
-                found[section, place, region] = expand_entry(layers, section)
+            regions = (None, *(per_region if isinstance(per_region, Mapping) else ()))
+            found[section, place] = {
+                region: expand_entry(entry_layers(section, place, entry, defaults, region), section)
+                for region in regions
+            }
         return found
+
+    def expanded_in(self, at: tuple[str, int], region: str | None) -> Expanded:
+        """Return the entry at ``at`` as it runs in ``region``."""
+        places = self.expansions[at]
+        return places.get(region) or places[None]
 
     @property
     def namespace(self) -> str:
@@ -117,9 +138,7 @@ class Platform(Config, dict=True):
             if region.enabled
         )
 
-    def config_of(self, section: str, place: int, region: str) -> DeploymentConfig | None:
-        """Return an entry as it runs in ``region``; None where it has faults."""
-        key = (section, place, region)
-        expanded = self.expanded.get(key) or self.expanded[section, place, None]
-        config = expanded.config
+    def config_of(self, at: tuple[str, int], region: str) -> DeploymentConfig | None:
+        """Return the entry at ``at`` as it runs in ``region``; None where it has faults."""
+        config = self.expanded_in(at, region).config
         return None if config is None else msgspec.structs.replace(config, namespace=self.namespace)

@@ -19,7 +19,7 @@ from aether_deploy.problems import Shown
 
 Steps = tuple[str | int, ...]
 SECTIONS = ("worlds", "services")
-_PLACEMENT = frozenset({"enabled", "regions", "per_region"})
+PLACEMENT_FIELDS = ("enabled", "regions", "per_region")
 
 
 class Layer(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +50,7 @@ def entry_layers(
 ) -> tuple[Layer, ...]:
     """Return the layers of ``entry`` in ``region``, the weakest first."""
     layers = [Layer(("defaults", name), _mapping(defaults.get(name))) for name in ("workloads", section)]
-    own = {name: value for name, value in entry.items() if name not in _PLACEMENT}
+    own = {name: value for name, value in entry.items() if name not in PLACEMENT_FIELDS}
     layers.append(Layer((section, place), own))
     per_region = _mapping(entry.get("per_region"))
     if region is not None and region in per_region:

@@ -14,6 +14,7 @@ from aether_deploy.config.nodes import (
     ListNode,
     MapNode,
     Node,
+    NumberNode,
     OptionalNode,
     PartialNode,
     UnionNode,
@@ -24,7 +25,7 @@ from aether_deploy.config.nodes import (
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.defaults import class_defaults
 from aether_deploy.platform.config import Platform
-from aether_deploy.platform.expansion import SECTIONS, Expanded, Steps, find_layer, node_of_workload, value_at
+from aether_deploy.platform.expansion import SECTIONS, Steps, find_layer, node_of_workload, value_at
 from aether_deploy.platform.layers import Document, Evaluation, Origin, Setting
 from aether_deploy.problems import ConfigError, Problem, shown, suggestion
 
@@ -140,17 +141,20 @@ def type_text(node: Node) -> str:
             merged = f", merged by {node.keyed.field}" if node.keyed else ""
             return f"a list of {_plural(type_text(node.item))}{merged}"
         case MapNode():
-            return f"a mapping of {type_text(node.key)} to {type_text(node.value)}"
+            return f"a mapping of {_plural(type_text(node.key))} to {_plural(type_text(node.value))}"
         case WholeNode():
             least, most = node.rule.ge, node.rule.le
             bounds = f", {least} or more" if least is not None and most in (None, 2**31 - 1) else ""
             bounds = f", {least} to {most}" if least is not None and most not in (None, 2**31 - 1) else bounds
             return node.expects + bounds
+        case NumberNode():
+            return f"{node.expects}, {node.rule.ge:g} to {node.rule.le:g}" if node.rule.le < 1e308 else node.expects
     return node.expects
 
 
 def _plural(text: str) -> str:
-    return "mappings" if text == "a mapping" else text
+    article, space, noun = text.partition(" ")
+    return f"{noun}s" if space and article in ("a", "an") else text
 
 
 def _default_text(field: FieldSpec, path: str, section: str | None) -> str | None:
@@ -206,10 +210,7 @@ def _explain_entry(
     if region and region not in codes:
         fix = suggestion(region, codes, f"known are {', '.join(codes)}")
         raise ConfigError([Problem(path=path, reason=f"has no region {shown(region)}", fix=fix)])
-    found: Expanded = (
-        platform.expanded.get((str(section), int(place), region or None))
-        or platform.expanded[str(section), int(place), None]
-    )
+    found = platform.expanded_in((str(section), int(place)), region or None)
     if inner and inner[0] in ("enabled", "regions", "per_region"):
         value = value_at(evaluation.values, steps)
         origin = document.origin(evaluation, steps) if value is not UNSET else None

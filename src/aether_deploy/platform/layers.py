@@ -5,6 +5,7 @@ Every layer stays known, so that a problem can be shown where its value was writ
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -91,7 +92,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     overlay: str | None
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True, dict=True):
     """All layers of one description.
 
     Attributes:
@@ -102,6 +103,7 @@ class Document(msgspec.Struct, frozen=True):
     sources: tuple[Source, ...]
     settings: tuple[Setting, ...] = ()
 
+    @cached_property
     def base(self) -> dict[str, Any]:
         """Return the files as one document, without any environment's overlay."""
         values: dict[str, Any] = {}
@@ -111,7 +113,7 @@ class Document(msgspec.Struct, frozen=True):
 
     def environments(self) -> tuple[str, ...]:
         """Return the environments in file order; the first is the default."""
-        said = self.base().get("environments")
+        said = self.base.get("environments")
         names = tuple(name for name in said if isinstance(name, str)) if isinstance(said, Mapping) else ()
         return names or (DEFAULT_ENVIRONMENT,)
 
@@ -121,7 +123,7 @@ class Document(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: If a ``--set`` does not fit the document.
         """
-        values = self.base()
+        values = self.base
         overlay = value_at(values, ("environments", environment or ""))
         if isinstance(overlay, Mapping):
             said = {key: value for key, value in overlay.items() if key not in _FIXED}

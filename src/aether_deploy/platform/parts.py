@@ -41,7 +41,7 @@ class DatacenterConfig(Config):
         name: Its name.
         zone: The zone that its nodes are labelled with.
         cluster: The cluster that its nodes belong to; left out, the one named by the region's code.
-        role: ``full``, or ``witness``: it votes and holds no data.
+        role: ``full``, or ``witness``: it only votes, so no workload's pods are meant to run there.
         enabled: false takes it away, but keeps it known.
     """
 
@@ -58,12 +58,12 @@ class RegionConfig(Config):
     Attributes:
         code: Its code: ``us-east-1``.
         provider: Whose region it is; decides how a load balancer is kept internal.
-        zones: Its zones, where each is a datacenter of its own.
-        datacenters: The long form of ``zones``.
+        zones: Values of the zone label of its nodes; each zone is a datacenter. Give this or ``datacenters``.
+        datacenters: The long form of ``zones``, for names of your own or a cluster not named like the region.
         location: Where it is; latencies between regions are estimated from it where ``links`` has none.
         storage_class: StorageClass of every volume in the region that names none.
-        latency_ms: Round trip from players at large, milliseconds; the last resort of routing.
-        capacity_players: Players that it takes; left out, the sum over its worlds.
+        latency_ms: Round trip from players at large, milliseconds. Not read yet: it is for routing.
+        capacity_players: Players that the region takes. Not read yet: it is for routing.
         enabled: false takes it away, but keeps it known.
     """
 
@@ -115,8 +115,8 @@ class ClusterConfig(Config):
     """What differs for one cluster.
 
     Attributes:
-        name: Its name.
-        kubernetes: The API version that is rendered for.
+        name: Its name: the region's code, or the ``cluster`` of its datacenters.
+        kubernetes: The API version that is rendered for; left out, the platform's.
     """
 
     name: DnsLabel
@@ -129,7 +129,7 @@ class LinkConfig(Config):
     Attributes:
         between: The two regions' codes, in any order.
         latency_ms: Round trip, milliseconds.
-        bandwidth_mbps: Bandwidth, megabits a second.
+        bandwidth_mbps: Bandwidth, megabits a second. Not read yet.
     """
 
     between: tuple[DnsLabel, ...]
@@ -149,9 +149,9 @@ class DefaultsConfig(Config):
     """What many workloads have in common. An entry's own values win.
 
     Attributes:
-        workloads: Of worlds and services.
-        worlds: Of worlds.
-        services: Of services.
+        workloads: For all worlds and services.
+        worlds: For all worlds; stronger than ``workloads``.
+        services: For all services; stronger than ``workloads``.
     """
 
     workloads: PartialWorkload = {}
@@ -174,14 +174,14 @@ class Workload(DeploymentConfig):
 
     enabled: bool = True
     regions: Literal["all"] | tuple[DnsLabel, ...] = "all"
-    per_region: dict[DnsLabel, Annotated[Mapping[str, Any], Partial(of=DeploymentConfig)]] = {}
+    per_region: dict[DnsLabel, Annotated[Mapping[str, Any], Partial(of=DeploymentConfig, checked=())]] = {}
 
 
 class PrometheusConfig(Config):
     """The Prometheus that scrapes the cluster.
 
     Attributes:
-        url: Its address inside the cluster.
+        url: Its address inside the cluster. Not read yet: it is for a metrics adapter.
         namespace: Its namespace, which network policies let in.
     """
 
@@ -202,7 +202,8 @@ class ObservabilityConfig(Config):
     Attributes:
         prometheus: The Prometheus that scrapes the cluster.
         scrape_interval_secs: Pause between two scrapes, seconds.
-        pod_monitors: Render a PodMonitor beside each workload; on with ``prometheus``.
+        pod_monitors: Render a PodMonitor beside each workload; left out, if ``prometheus`` is given. The cluster
+            must know PodMonitors, which come with the Prometheus operator.
     """
 
     prometheus: PrometheusConfig | None = None

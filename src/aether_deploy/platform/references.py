@@ -11,6 +11,7 @@ import msgspec
 from aether_deploy.config.base import Fault
 from aether_deploy.fleet.bundle import STATEFUL_MAX_UNAVAILABLE_SINCE
 from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.network import owns_service
 from aether_deploy.platform.distance import round_trip_ms
 from aether_deploy.platform.expansion import find_layer, iterate_entries, node_of_workload
 from aether_deploy.platform.parts import RegionConfig, Site
@@ -40,7 +41,7 @@ class EntryView(msgspec.Struct, frozen=True):
     regions: tuple[str, ...]
 
     @property
-    def at(self) -> Steps:
+    def at(self) -> tuple[str, int]:
         return (self.section, self.place)
 
     @property
@@ -53,7 +54,7 @@ class EntryView(msgspec.Struct, frozen=True):
         return self.entry.get("enabled") is not False
 
 
-def entries(platform: "Platform") -> list[EntryView]:
+def view_entries(platform: "Platform") -> list[EntryView]:
     """Return every entry; a disabled one runs nowhere."""
     rendered = [region.code for region in platform.regions if region.enabled]
     views = []
@@ -157,16 +158,26 @@ def links_join_known_regions(self: "Platform") -> Iterator[Fault]:
 
 def names_are_distinct(self: "Platform") -> Iterator[Fault]:
     seen: dict[str, str] = {}
-    for view in entries(self):
+    for view in self.entries:
         section = seen.setdefault(view.name, view.section)
         if view.name and section != view.section:
             yield Fault((*view.at, "name"), f"the name of one of the {section} too", "give it another name", view.name)
 
 
+def service_names_are_free(self: "Platform") -> Iterator[Fault]:
+    for view in self.entries:
+        owner, _, suffix = view.name.rpartition("-")
+        for other in self.entries_by_name.get(owner, ()):
+            configs = [self.config_of(other.at, region) for region in other.regions]
+            if any(config is not None and owns_service(config, suffix) for config in configs):
+                reason = f"the name of a Service of '{owner}' too"
+                yield Fault((*view.at, "name"), reason, "give it another name", view.name)
+
+
 def placements_exist(self: "Platform") -> Iterator[Fault]:
     codes = [region.code for region in self.regions]
     known = f"known are {', '.join(codes)}"
-    for view in entries(self):
+    for view in self.entries:
         wanted = view.entry.get("regions", "all")
         if isinstance(wanted, (list, tuple)):
             for place, code in enumerate(wanted):
@@ -205,21 +216,25 @@ def uses_exist(self: "Platform") -> Iterator[Fault]:
     known = _names(self)
     for steps, name, view in _references(self, "uses"):
         if name == view.name:
-            yield Fault(
-                steps,
-                "names itself",
-                "remove it: pods of one workload reach each other by the headless Service only if it uses others",
-                name,
-            )
+            if _uses_itself(self, view):
+                fix = "remove it; network.allow_from and allow_to open what its pods need of each other"
+                yield Fault(steps, "names itself", fix, name)
         elif name not in known:
             yield Fault(steps, "nothing in this file has that name", suggestion(name, known, _known(known)), name)
         elif known[name].get("enabled") is False and view.enabled:
             yield Fault(steps, "switched off by enabled: false", "remove it here too, or enable it", name)
 
 
+def _uses_itself(platform: "Platform", view: EntryView) -> bool:
+    """Return whether an entry names itself once its layers are one: defaults may name what all others use."""
+    places = platform.expansions[view.at].values()
+    used = [expanded.values.get("uses") for expanded in places]
+    return any(isinstance(names, (list, tuple)) and view.name in names for names in used)
+
+
 def neighbours_exist(self: "Platform") -> Iterator[Fault]:
     known = _names(self)
-    for view in entries(self):
+    for view in self.entries:
         for steps, rules in _values(self, view, ("topology", "preferred_colocation")):
             for place, near in enumerate(rules if isinstance(rules, (list, tuple)) else ()):
                 name = near.get("service") if isinstance(near, Mapping) else None
@@ -236,14 +251,14 @@ def _known(names: Mapping[str, Any]) -> str:
 
 def former_names_are_free(self: "Platform") -> Iterator[Fault]:
     known = _names(self)
-    for view in entries(self):
+    for view in self.entries:
         formerly = view.entry.get("formerly")
         if isinstance(formerly, str) and formerly in known:
             yield Fault((*view.at, "formerly"), "still the name of a workload", "remove it", formerly)
 
 
 def _references(platform: "Platform", field: str) -> Iterator[tuple[Steps, str, EntryView]]:
-    for view in entries(platform):
+    for view in platform.entries:
         for steps, names in _values(platform, view, (field,)):
             for place, name in enumerate(names if isinstance(names, (list, tuple)) else ()):
                 if isinstance(name, str):
@@ -253,9 +268,7 @@ def _references(platform: "Platform", field: str) -> Iterator[tuple[Steps, str, 
 def _values(platform: "Platform", view: EntryView, path: tuple[str, ...]) -> Iterator[tuple[Steps, Any]]:
     """Return each value that a layer of the entry has at ``path``, with its steps from the root."""
     seen = set()
-    for (section, place, _), expanded in platform.expanded.items():
-        if (section, place) != view.at:
-            continue
+    for expanded in platform.expansions[view.at].values():
         for layer in expanded.layers:
             held: Any = layer.values
             for step in path:
@@ -269,9 +282,9 @@ def _values(platform: "Platform", view: EntryView, path: tuple[str, ...]) -> Ite
 def site_configs(platform: "Platform", site: Site) -> dict[str, tuple[EntryView, DeploymentConfig]]:
     """Return the workloads that run at ``site`` and are sound, by name."""
     found = {}
-    for view in entries(platform):
+    for view in platform.entries:
         if site.region.code in view.regions:
-            config = platform.config_of(view.section, view.place, site.region.code)
+            config = platform.config_of(view.at, site.region.code)
             if config is not None:
                 found[config.name] = (view, config)
     return found
@@ -281,12 +294,10 @@ def nearest(platform: "Platform", name: str, site: Site) -> tuple[RegionConfig, 
     """Return the region nearest to ``site`` where ``name`` runs, and the workload there."""
     best: tuple[float, RegionConfig, DeploymentConfig] | None = None
     by_code = {region.code: region for region in platform.regions}
-    for view in entries(platform):
-        if view.name != name:
-            continue
+    for view in platform.entries_by_name.get(name, ()):
         for code in view.regions:
             region = by_code[code]
-            config = platform.config_of(view.section, view.place, code)
+            config = platform.config_of(view.at, code)
             distance = round_trip_ms(site.region, region, platform.links)
             far = float("inf") if distance is None else distance
             if config is not None and (best is None or far < best[0]):
@@ -296,8 +307,7 @@ def nearest(platform: "Platform", name: str, site: Site) -> tuple[RegionConfig, 
 
 def at_layer(platform: "Platform", view: EntryView, site: Site, steps: Steps) -> Steps:
     """Return where the value of a placed workload at ``steps`` stands in the document."""
-    key = (view.section, view.place, site.region.code)
-    expanded = platform.expanded.get(key) or platform.expanded[view.section, view.place, None]
+    expanded = platform.expanded_in(view.at, site.region.code)
     found = find_layer(steps, expanded.layers, expanded.values, node_of_workload())
     return found or view.at
 

@@ -15,8 +15,8 @@ class Probe(Config):
     """One question that the kubelet asks a container.
 
     Attributes:
-        path: HTTP path; only with ``type: http``.
-        port: Port number; with every type but ``exec``.
+        path: HTTP path that is asked; goes with ``type: http``.
+        port: Port number that is asked; goes with every type but ``exec``.
         initial_delay_secs: Pause before the first question, seconds.
         period_secs: Pause between two questions, seconds.
         failure_threshold: Failures in a row that count.

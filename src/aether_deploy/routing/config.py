@@ -70,7 +70,7 @@ class RegionRoutingConfig(YamlConfig):
     @rule
     def there_is_a_region(self) -> Iterator[Fault]:
         if not self.regions:
-            yield Fault(("regions",), "no region takes players", "list at least one region", [])
+            yield Fault(("regions",), "no region takes players", "list at least one region")
 
     def route_player(self, preferred: str) -> Primary | Failover:
         """Route a player who prefers one region.

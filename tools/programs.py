@@ -1,0 +1,225 @@
+"""Bring the programs that the tests judge by: ``python -m tools.programs [NAME ...]``.
+
+Each goes into the user's cache by name and version, and is brought once; it appears there complete or not at
+all. ``--list`` says what is there and where. Exit code 3 where one cannot be brought.
+"""
+
+import argparse
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import build_kubectl
+from tools.build_kubectl import BuildError
+
+COMMAND = "python -m tools.programs"
+KUBE_SCORE = "v1.20.0"
+CHECKOV = "3.3.30"
+CHECKOV_PYTHONS = ((3, 11), (3, 13))  # first and last minor version of Python that it is installed with
+GO_FIX = "install Go from https://go.dev/dl/ so that `go` is on PATH"
+NETWORK_FIX = "its own message above says why; it needs the network, or a proxy that its settings name"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program.
+
+    Attributes:
+        name: What it is called.
+        variable: Environment variable that names one to use instead.
+        version: Returns the version that is brought.
+        bring: Puts the program at the path it is given, complete or not at all.
+        first_time: How long that takes.
+        folder: Folder in the cache, where it is not the name.
+    """
+
+    name: str
+    variable: str
+    version: Callable[[], str]
+    bring: Callable[[Path], None]
+    first_time: str
+    folder: str | None = None
+
+    def cached(self) -> Path:
+        """Return where the program belongs in the cache, whether it is there or not."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return cache / "aether-deploy" / (self.folder or self.name) / self.version() / self.name
+
+    def found(self) -> Path | None:
+        """Return the program to use: the named one, that of the cache, or the one on PATH."""
+        named = os.environ.get(self.variable)
+        if named:
+            return Path(named)
+        if self.cached().is_file():
+            return self.cached()
+        on_path = shutil.which(self.name)
+        return Path(on_path) if on_path else None
+
+
+def install_kube_score(target: Path) -> None:
+    """Install kube-score as ``target``, by way of a temporary folder beside it.
+
+    Raises:
+        BuildError: Go is missing, or its build failed.
+    """
+    go = shutil.which("go")
+    if go is None:
+        raise BuildError(f"Go is missing\n  fix: {GO_FIX}")
+    with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as folder:
+        environment = {**os.environ, "GOBIN": folder, "CGO_ENABLED": "0"}
+        _run([go, "install", f"github.com/zegl/kube-score/cmd/kube-score@{KUBE_SCORE}"], environment)
+        (Path(folder) / target.name).replace(target)
+
+
+def install_checkov(target: Path) -> None:
+    """Install checkov into an environment of its own beside ``target``, a link that is made last.
+
+    Raises:
+        BuildError: No Python fits, or the installation failed.
+    """
+    environment = target.parent / "environment"
+    _run([_python_for_checkov(), "-m", "venv", "--clear", str(environment)])
+    pip = [str(environment / "bin" / "python"), "-m", "pip"]
+    _run([*pip, "install", "--quiet", "--disable-pip-version-check", f"checkov=={CHECKOV}"])
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial.symlink_to(Path(environment.name, "bin", "checkov"))
+    partial.replace(target)
+
+
+def _python_for_checkov() -> str:
+    first, last = CHECKOV_PYTHONS
+    if first <= sys.version_info[:2] <= last:
+        return sys.executable
+    for minor in range(last[1], first[1] - 1, -1):
+        if python := shutil.which(f"python3.{minor}"):
+            return python
+    supported = f"3.{first[1]} to 3.{last[1]}"
+    raise BuildError(f"checkov needs Python {supported}\n  fix: install one of them so that it is on PATH")
+
+
+def _checkov_version() -> str:
+    return CHECKOV
+
+
+def _kube_score_version() -> str:
+    return KUBE_SCORE
+
+
+def _run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    # Their standard output is not ours: that carries paths.
+    done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        words = " ".join([Path(command[0]).name, *command[1:]])
+        raise BuildError(f"`{words}` ended with exit code {done.returncode}\n  fix: {NETWORK_FIX}")
+
+
+# All programs, by name.
+PROGRAMS: Mapping[str, Program] = {
+    program.name: program
+    for program in (
+        Program(
+            name="kubectl",
+            variable="KUBECTL",
+            version=build_kubectl.kubernetes_version,
+            bring=build_kubectl.build,
+            first_time="some 5 minutes",
+            folder="kubernetes",
+        ),
+        Program(
+            name="kube-score",
+            variable="KUBE_SCORE",
+            version=_kube_score_version,
+            bring=install_kube_score,
+            first_time="a minute",
+        ),
+        Program(
+            name="checkov",
+            variable="CHECKOV",
+            version=_checkov_version,
+            bring=install_checkov,
+            first_time="a minute",
+        ),
+    )
+}
+
+
+def find(name: str) -> Path | None:
+    """Return the program ``name`` that is to be used, or None if there is none."""
+    return PROGRAMS[name].found()
+
+
+def bring(program: Program) -> Path:
+    """Bring ``program`` into the cache unless it is there, and return its path.
+
+    Raises:
+        BuildError: It cannot be brought; the message says what to do.
+        OSError: The cache cannot be written.
+    """
+    target = program.cached()
+    if target.is_file():
+        _say(f"{program.name} {program.version()} is there already")
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(target.parent / ".lock"):
+        if not target.is_file():
+            _say(f"bringing {program.name} {program.version()} ({program.first_time} the first time) …")
+            start = time.monotonic()
+            program.bring(target)
+            _say(f"{program.name} is there after {time.monotonic() - start:.0f} s")
+    return target
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def listing() -> str:
+    """Return a line for each program: name, pinned version, and where the one to use is."""
+    lines = []
+    for program in PROGRAMS.values():
+        path = program.found()
+        where = str(path) if path else f"missing; to bring it: {COMMAND} {program.name}"
+        if path and not path.is_file():
+            where = f"{path}, as ${program.variable} says, where there is no file"
+        lines.append(f"{program.name:<12}{program.version():<10}{where}\n")
+    return "".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Bring the named programs, or all, and print their paths."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Bring the programs that the tests judge by.")
+    parser.add_argument("--list", action="store_true", help="say what is there and where, and bring nothing")
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"one of {', '.join(PROGRAMS)}; none is all of them")
+    given = parser.parse_args(arguments)
+    if unknown := sorted(set(given.names) - PROGRAMS.keys()):
+        parser.error(f"unknown program {unknown[0]}; known are {', '.join(PROGRAMS)}")
+    if given.list:
+        sys.stdout.write(listing())
+        return 0
+    failed = False
+    for program in [PROGRAMS[name] for name in given.names] or PROGRAMS.values():
+        try:
+            print(bring(program))
+        except (BuildError, OSError) as error:
+            _say(f"cannot bring {program.name}: {error}")
+            failed = True
+    return 3 if failed else 0
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
