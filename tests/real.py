@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.programs import COMMAND, find
+
 
 def need(program: str | Path | None, name: str, command: str) -> str:
     """Return the path of ``program``, without which the calling test has nothing to judge by.
@@ -24,3 +26,8 @@ def need(program: str | Path | None, name: str, command: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+def need_program(name: str) -> str:
+    """Return the path of a program that ``tools.programs`` brings, or end the calling test."""
+    return need(find(name), name, f"{COMMAND} {name}")

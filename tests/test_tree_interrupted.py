@@ -151,14 +151,14 @@ def test_a_run_killed_twice_is_completed_by_the_third(tmp_path: Path) -> None:
     died = 0
 
     for first, torn in kill_points(lambda root: write(root, B), lay(A)):
-        if first % 3:
+        if first % 5:
             continue
         for second, root in kill_points(lambda root: write(root, C), partial(shutil.copytree, torn)):
             if second % 3 == first % 2:
                 died += 1
                 write(root, A)
                 assert snapshot(root) == expected, (first, second)
-    assert died > 100
+    assert died > 50
 
 
 def test_a_forced_run_killed_anywhere_is_completed_without_force(tmp_path: Path) -> None:

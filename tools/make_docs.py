@@ -15,34 +15,44 @@ from tools.markdown import COMMAND, NOTE, table
 from tools.reference import reference_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+WAIVERS_TEXT = """\
+What is rendered passes the default checks of checkov and kube-score. Where a workload deviates on purpose, the
+deviation is written on its objects, as the annotations by which each checker accepts it. On the StatefulSet or
+Deployment unless another object is named; never on pods, so a new reason restarts nothing.
+
+Give your reason in the workload's `waivers`; one that waives nothing is a warning. `image_digest` and
+`single_replica` silence a warning that way, and `secret_env` turns an error into a deviation:
+
+```yaml
+resources: {cpu_limit: none}
+waivers: {cpu_limit: a limit shows as jitter}
+```
+"""
 
 
 def waivers_page() -> str:
     """Return ``docs/waivers.md``: every waiver that a workload can carry."""
     heads = ("name", "what deviates", "reason, where you give none", "checks that it waives")
     rows = [(f"`{name}`", waiver.meaning, waiver.reason, _checks(waiver)) for name, waiver in sorted(WAIVERS.items())]
-    return (
-        "# Waivers\n\n"
-        + NOTE
-        + "\nWhat is rendered passes the default checks of checkov and kube-score. Where a workload deviates on\n"
-        "purpose, the deviation is written into its manifests as the annotations by which each checker accepts it.\n"
-        "Give your reason in the workload's `waivers`; a waiver that waives nothing is a warning:\n\n"
-        "```yaml\n"
-        "resources: {cpu_limit: none}\n"
-        "waivers: {cpu_limit: a limit shows as jitter}\n"
-        "```\n\n" + table(heads, rows)
-    )
+    return f"# Waivers\n\n{NOTE}\n{WAIVERS_TEXT}\n{table(heads, rows)}"
 
 
 def _checks(waiver: Waiver) -> str:
-    tools = {
-        "checkov": waiver.checkov,
-        "kube-score": waiver.kube_score,
-        "kube-linter": waiver.kube_linter,
-        "polaris": waiver.polaris,
+    bearers = {
+        "": waiver.workload,
+        " (Services of `expose`)": waiver.outside_service,
+        " (HorizontalPodAutoscaler)": waiver.autoscaler,
     }
     return "<br>".join(
-        f"{tool}: {', '.join(f'`{check}`' for check in checks)}" for tool, checks in tools.items() if checks
+        f"{checker}: {', '.join(f'`{name}`' for name in names)}{where}"
+        for where, checks in bearers.items()
+        for checker, names in (
+            ("checkov", checks.checkov),
+            ("kube-score", checks.kube_score),
+            ("kube-linter", checks.kube_linter),
+            ("polaris", checks.polaris),
+        )
+        if names
     )
 
 

@@ -65,7 +65,11 @@ Schema = dict[str, Any]
 
 
 class SourceError(Exception):
-    """The sources of the schemas cannot be had here, or say something new; the message says what."""
+    """The sources of the schemas say something new; the message says what."""
+
+
+class MissingError(SourceError):
+    """A source of the schemas cannot be had here; the message says why."""
 
 
 class Converter:
@@ -145,7 +149,8 @@ def make_schemas() -> str:
     """Return the text of the schema file; equal pins give equal text.
 
     Raises:
-        SourceError: When Go or a pinned module cannot be had, or a schema says something new.
+        MissingError: When Go or a pinned module cannot be had.
+        SourceError: When a schema says something new.
     """
     folder = Path(_go("list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes").strip())
     version = _go("list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes").strip()
@@ -184,10 +189,10 @@ def _custom_kinds() -> list[tuple[str, str, Schema]]:
 def _go(*arguments: str) -> str:
     go = shutil.which("go")
     if go is None:
-        raise SourceError("Go is missing\n  fix: install it from https://go.dev/dl/ so that `go` is on PATH")
+        raise MissingError("Go is missing\n  fix: install it from https://go.dev/dl/ so that `go` is on PATH")
     run = subprocess.run([go, *arguments], cwd=MODULE, capture_output=True, text=True, check=False)
     if run.returncode != 0:
-        raise SourceError(f"`go {' '.join(arguments)}` ended with exit code {run.returncode}: {run.stderr.strip()}")
+        raise MissingError(f"`go {' '.join(arguments)}` ended with exit code {run.returncode}: {run.stderr.strip()}")
     return run.stdout
 
 

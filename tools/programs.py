@@ -23,7 +23,7 @@ from tools.build_kubectl import BuildError
 COMMAND = "python -m tools.programs"
 KUBE_SCORE = "v1.20.0"
 CHECKOV = "3.3.30"
-CHECKOV_PYTHONS = ((3, 11), (3, 13))  # first and last minor version of Python that it is installed with
+CHECKOV_PYTHONS = range(10, 13)  # minor versions of Python 3 that it declares
 GO_FIX = "install Go from https://go.dev/dl/ so that `go` is on PATH"
 NETWORK_FIX = "its own message above says why; it needs the network, or a proxy that its settings name"
 
@@ -83,26 +83,24 @@ def install_checkov(target: Path) -> None:
     """Install checkov into an environment of its own beside ``target``, a link that is made last.
 
     Raises:
-        BuildError: No Python fits, or the installation failed.
+        BuildError: The installation failed.
     """
     environment = target.parent / "environment"
     _run([_python_for_checkov(), "-m", "venv", "--clear", str(environment)])
     pip = [str(environment / "bin" / "python"), "-m", "pip"]
     _run([*pip, "install", "--quiet", "--disable-pip-version-check", f"checkov=={CHECKOV}"])
+    _run([str(environment / "bin" / "checkov"), "--version"])
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     partial.symlink_to(Path(environment.name, "bin", "checkov"))
     partial.replace(target)
 
 
 def _python_for_checkov() -> str:
-    first, last = CHECKOV_PYTHONS
-    if first <= sys.version_info[:2] <= last:
+    """Return a Python that checkov declares, or else this one: it may do."""
+    if sys.version_info.minor in CHECKOV_PYTHONS:
         return sys.executable
-    for minor in range(last[1], first[1] - 1, -1):
-        if python := shutil.which(f"python3.{minor}"):
-            return python
-    supported = f"3.{first[1]} to 3.{last[1]}"
-    raise BuildError(f"checkov needs Python {supported}\n  fix: install one of them so that it is on PATH")
+    others = (shutil.which(f"python3.{minor}") for minor in reversed(CHECKOV_PYTHONS))
+    return next(filter(None, others), sys.executable)
 
 
 def _checkov_version() -> str:

@@ -213,7 +213,7 @@ def _class_table() -> str:
     rows = [
         (f"`{path}`", *(_shown(values.get(each)) for each in SECTIONS))
         for path, values in found.items()
-        if values != dict.fromkeys(SECTIONS, {})
+        if any(values.get(each) != {} for each in SECTIONS)
     ]
     rows += [
         (f"`resources.{name}` of a sidecar or init container", f"`{value}`", f"`{value}`")

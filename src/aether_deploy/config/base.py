@@ -72,6 +72,8 @@ class Spec(msgspec.Struct, frozen=True):
 
     fields: tuple[FieldSpec, ...]
     by_name: dict[str, FieldSpec]
+    defaults: dict[str, Any]
+    required: frozenset[str]
     rules: tuple[Rule, ...]
 
 
@@ -103,7 +105,13 @@ def _compile_spec(cls: type["Config"]) -> Spec:
         for name, value in vars(base).items()
         if hasattr(value, "__rule__")
     }
-    return Spec(tuple(fields), {field.name: field for field in fields}, tuple(rules.values()))
+    return Spec(
+        fields=tuple(fields),
+        by_name={field.name: field for field in fields},
+        defaults={field.name: field.default for field in fields if not field.required},
+        required=frozenset(field.name for field in fields if field.required),
+        rules=tuple(rules.values()),
+    )
 
 
 def _defaults(cls: type["Config"]) -> list[Any]:
@@ -191,22 +199,27 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
             return sink.fault(path, "expected a mapping", "write a mapping: { ... }", value=shown(raw))
         spec = spec_of(cls)
         given = raw if sink.partial else cls.fill(raw)
-        values: dict[str, Any] = {}
+        values = {} if sink.partial else dict(spec.defaults)
         _report_unknown(raw, spec, path, sink)
-        for field in spec.fields:
-            name = field.name
-            each = given.get(name, UNSET)
-            if each is UNSET:
-                if not field.required:
-                    values[name] = field.default
-                elif not sink.partial:
-                    sink.fault(path, f"lacks '{name}'", f"add {name}: {field.node.expects}")
-            elif field.python_only is not None and not sink.python and name in raw:
-                sink.fault((path, name), f"not set in a file; {field.python_only}", "remove it", value=shown(each))
-            elif each is not None or not sink.partial:
-                value = field.node.read(each, (path, name), sink)
-                if value is not FAULTY:
-                    values[name] = value
+        if not sink.partial and not spec.required <= given.keys():
+            for name in sorted(spec.required - given.keys()):
+                sink.fault(path, f"lacks '{name}'", f"add {name}: {spec.by_name[name].node.expects}")
+        by_name = spec.by_name
+        for name, each in given.items():
+            field = by_name.get(name)
+            if field is None or each is UNSET:
+                continue
+            if field.python_only is not None and not sink.python and name in raw:
+                fix = "remove it"
+                sink.fault((path, name), f"not set in a file; {field.python_only}", fix, value=shown(each))
+                continue
+            if each is None and sink.partial:
+                continue
+            value = field.node.read(each, (path, name), sink)
+            if value is FAULTY:
+                values.pop(name, None)
+            else:
+                values[name] = value
         if sink.partial:
             return given
         return _build(cls, spec, values, path, sink)

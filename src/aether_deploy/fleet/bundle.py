@@ -9,7 +9,6 @@ from aether_deploy.fleet.pod import (
     content_checksum,
     metadata_of,
     pod_template,
-    workload_waivers,
 )
 from aether_deploy.fleet.rules import deviations
 from aether_deploy.fleet.surroundings import Surroundings
@@ -64,7 +63,7 @@ def render_workload(
     checksum: str | None = None,
 ) -> dict[str, Any]:
     """Return the StatefulSet or Deployment of the workload."""
-    annotations = workload_waivers(config)
+    annotations = waiver_annotations(deviations(config), "workload")
     if config.scaling is not None:
         annotations |= scaling_annotations(config.scaling, config.custom_metrics)
     if config.formerly is not None:
@@ -185,12 +184,10 @@ def _config_map(
 
 def _autoscaler(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
     assert config.scaling is not None
-    deviates = deviations(config)
-    waived = {name: deviates[name] for name in ("single_replica",) if name in deviates}
     return autoscaler(
         config.scaling,
         config.custom_metrics,
-        metadata=metadata_of(config, surroundings, annotations=waiver_annotations(waived)),
+        metadata=metadata_of(config, surroundings, annotations=waiver_annotations(deviations(config), "autoscaler")),
         target_kind=config.target_kind,
         target_name=config.name,
         kubernetes=surroundings.kubernetes,

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET
 
-from aether_deploy.config.base import FILLED, Config, plain, rule
+from aether_deploy.config.base import FILLED, Config, plain, rule, spec_of
 from aether_deploy.config.merging import merge
-from aether_deploy.config.nodes import Keyed, OneOf, Placeholders, PythonOnly, compile_type
+from aether_deploy.config.nodes import Keyed, OneOf, Placeholders, PythonOnly, Sink, compile_type
 from aether_deploy.config.types import (
     Count,
     DnsLabel,
@@ -152,10 +152,10 @@ class DeploymentConfig(Config):
         if (workload_class := said.get("workload_class")) not in ("worlds", "services"):
             workload_class = "services" if said.get("pvc") in (None, "none") else "worlds"
         defaults = class_defaults(workload_class, said)
-        filled: dict[str, Any] = {
-            **merge(defaults, said, compile_type(cls)),
-            "workload_class": workload_class,
-        }
+        beneath = {name: default for name, default in defaults.items() if name in said}
+        ready = {name: _ready(cls, workload_class, name, defaults[name]) for name in defaults if name not in said}
+        merged = merge(beneath, said, compile_type(cls))
+        filled: dict[str, Any] = {**ready, **merged, "workload_class": workload_class}
         for name, value in given.items():
             if value is None:  # off, said in Python; a file's null is gone by now
                 filled[name] = None
@@ -239,6 +239,19 @@ class DeploymentConfig(Config):
 
         manifests = render_manifests(self, surroundings or Surroundings())
         return to_yaml_documents(manifest.body for manifest in manifests)
+
+
+# What a class gives where its author says nothing is the same for every workload, and is built once.
+_READY: dict[tuple[str, str], Any] = {}
+
+
+def _ready(cls: type[Config], workload_class: str, name: str, default: Any) -> Any:
+    if not isinstance(default, (dict, list)):
+        return default
+    key = (workload_class, name)
+    if key not in _READY:
+        _READY[key] = spec_of(cls).by_name[name].node.read(default, None, Sink(python=True))
+    return _READY[key]
 
 
 def _with_resources(container: Any) -> Any:

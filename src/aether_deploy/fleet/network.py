@@ -76,8 +76,7 @@ def _outside_services(config: DeploymentConfig, surroundings: Surroundings) -> l
     annotations = dict(expose.annotations)
     if expose.internal:
         annotations = {**INTERNAL_ANNOTATIONS.get(surroundings.provider or "", {}), **annotations}
-    if "node_port" in (deviates := deviations(config)):
-        annotations |= waiver_annotations({"node_port": deviates["node_port"]})
+    annotations |= waiver_annotations(deviations(config), "outside_service")
     spec: dict[str, Any] = {"type": expose.type}
     if expose.external_traffic_policy is not None:
         spec["externalTrafficPolicy"] = expose.external_traffic_policy

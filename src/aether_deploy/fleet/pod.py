@@ -7,9 +7,7 @@ from typing import Any
 from aether_deploy.config.nodes import UNCARRIED
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.parts import ContainerConfig, PreStopConfig, ResourceRequirements
-from aether_deploy.fleet.rules import deviations
 from aether_deploy.fleet.surroundings import Peer, Surroundings
-from aether_deploy.fleet.waivers import waiver_annotations
 from aether_deploy.manifest.labels import object_labels, selector_labels
 from aether_deploy.placement.config import Neighbour, affinity_fragment, spread_fragment
 from aether_deploy.probes.config import Probe, ProbeConfig, probe_fragment
@@ -47,11 +45,6 @@ def metadata_of(
     if said:
         metadata["annotations"] = dict(sorted(said.items()))
     return metadata
-
-
-def workload_waivers(config: DeploymentConfig) -> dict[str, str]:
-    """Return the waiver annotations of the workload and its pods."""
-    return waiver_annotations(deviations(config))
 
 
 def config_data(config: DeploymentConfig, files: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, str]]:
@@ -114,7 +107,7 @@ def content_checksum(data: Mapping[str, str], binary: Mapping[str, str]) -> str:
 
 def pod_template(config: DeploymentConfig, surroundings: Surroundings, checksum: str | None) -> dict[str, Any]:
     """Return ``spec.template`` of the workload."""
-    annotations = {**config.annotations, **workload_waivers(config)}
+    annotations = dict(config.annotations)
     if checksum is not None:
         annotations["checksum/config"] = checksum
     metadata: dict[str, Any] = {"labels": labels_of(config, surroundings)}

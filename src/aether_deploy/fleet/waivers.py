@@ -1,13 +1,28 @@
 """Deliberate deviations from what policy checkers ask, as the annotations by which each checker accepts them.
 
+A checker reads annotations of the very object that it reports: of the StatefulSet or Deployment (for its pods
+too), of a Service, of the HorizontalPodAutoscaler. Pods carry none, so that a new reason restarts nothing.
+
 Sources: checkov ``checkov.io/skip``, kube-score ``kube-score/ignore``, kube-linter
-``ignore-check.kube-linter.io``, polaris ``polaris.fairwinds.com/<check>-exempt``; facts of each check's name
-are those of the checkers' own lists.
+``ignore-check.kube-linter.io``, polaris ``polaris.fairwinds.com/<check>-exempt``; names of checks are those of
+the checkers' own lists.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
+
+Bearer = Literal["workload", "outside_service", "autoscaler"]
+
+
+class Checks(msgspec.Struct, frozen=True, kw_only=True):
+    """Checks that one object of a workload is excused from, by checker."""
+
+    checkov: tuple[str, ...] = ()
+    kube_score: tuple[str, ...] = ()
+    kube_linter: tuple[str, ...] = ()
+    polaris: tuple[str, ...] = ()
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,87 +31,117 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         meaning: What the workload does.
         reason: Why that is fine, where the author gives no reason of his own.
-        checkov, kube_score, kube_linter, polaris: The checks that it waives.
+        workload: What it waives on the StatefulSet or Deployment.
+        outside_service: What it waives on the Services of ``expose``.
+        autoscaler: What it waives on the HorizontalPodAutoscaler.
     """
 
     meaning: str
     reason: str
-    checkov: tuple[str, ...] = ()
-    kube_score: tuple[str, ...] = ()
-    kube_linter: tuple[str, ...] = ()
-    polaris: tuple[str, ...] = ()
+    workload: Checks = Checks()
+    outside_service: Checks = Checks()
+    autoscaler: Checks = Checks()
+
+    def on(self, bearer: Bearer) -> Checks:
+        """Return what is waived on one object."""
+        return {
+            "workload": self.workload,
+            "outside_service": self.outside_service,
+            "autoscaler": self.autoscaler,
+        }[bearer]
 
 
 WAIVERS: dict[str, Waiver] = {
     "cpu_limit": Waiver(
-        meaning="resources.cpu_limit is none",
+        meaning="`resources.cpu_limit` is none",
         reason="a CPU limit shows as jitter",
-        checkov=("CKV_K8S_11",),
-        kube_score=("container-resources",),
-        kube_linter=("unset-cpu-requirements",),
-        polaris=("cpuLimitsMissing",),
+        workload=Checks(checkov=("CKV_K8S_11",), kube_score=("container-resources",), polaris=("cpuLimitsMissing",)),
+    ),
+    "fixed_count": Waiver(
+        meaning="`scaling.min_replicas` equals `max_replicas`",
+        reason="the count is fixed",
+        autoscaler=Checks(polaris=("hpaMaxAvailability",)),
     ),
     "image_digest": Waiver(
         meaning="an image is named by its tag only",
         reason="the tag is not moved",
-        checkov=("CKV_K8S_43",),
-    ),
-    "priority_class": Waiver(
-        meaning="priority_class is left out",
-        reason="the cluster's default priority is wanted",
-        polaris=("priorityClassNotSet",),
-    ),
-    "replicas": Waiver(
-        meaning="an autoscaler owns the replica count",
-        reason="the autoscaler owns the count",
-        polaris=("deploymentMissingReplicas",),
-    ),
-    "single_replica": Waiver(
-        meaning="fewer than two pods are run",
-        reason="one pod is enough",
-        kube_score=("deployment-replicas", "horizontalpodautoscaler-replicas"),
-        kube_linter=("minimum-three-replicas",),
-        polaris=("deploymentMissingReplicas",),
-    ),
-    "user_id": Waiver(
-        meaning="identity names an id below 10001",
-        reason="the image needs this id",
-        checkov=("CKV_K8S_40",),
-        kube_score=("container-security-context-user-group-id",),
-    ),
-    "service_account_token": Waiver(
-        meaning="identity.automount_token is true",
-        reason="the pods call the API server",
-        checkov=("CKV_K8S_38",),
-        polaris=("automountServiceAccountToken",),
+        workload=Checks(checkov=("CKV_K8S_43",)),
     ),
     "node_port": Waiver(
-        meaning="expose.type is NodePort",
+        meaning="`expose.type` is NodePort",
         reason="the load balancer is outside the cluster",
-        kube_score=("service-type",),
-        kube_linter=("exposed-services",),
+        outside_service=Checks(kube_score=("service-type",), kube_linter=("exposed-services",)),
+    ),
+    "per_pod": Waiver(
+        meaning="`expose.per_pod` is true: each Service selects the pod of one ordinal",
+        reason="the StatefulSet controller gives each pod the label of its ordinal",
+        outside_service=Checks(kube_score=("service-targets-pod",), kube_linter=("dangling-service",)),
+    ),
+    "priority_class": Waiver(
+        meaning="`priority_class` is left out",
+        reason="the cluster's default priority is wanted",
+        workload=Checks(polaris=("priorityClassNotSet",)),
+    ),
+    "recreate": Waiver(
+        meaning="`update.strategy` is Recreate",
+        reason="two versions must not run at a time",
+        workload=Checks(kube_score=("deployment-strategy",)),
+    ),
+    "replicas": Waiver(
+        meaning="an autoscaler owns the replica count of a Deployment",
+        reason="the autoscaler owns the count",
+        workload=Checks(polaris=("deploymentMissingReplicas",)),
     ),
     "secret_env": Waiver(
         meaning="an environment variable is named like a secret and is none",
         reason="the value is not secret",
-        kube_linter=("env-var-secret",),
-        polaris=("sensitiveContainerEnvVar",),
+        workload=Checks(kube_linter=("env-var-secret",), polaris=("sensitiveContainerEnvVar",)),
+    ),
+    "service_account_token": Waiver(
+        meaning="`identity.automount_token` is true",
+        reason="the pods call the API server",
+        workload=Checks(checkov=("CKV_K8S_38",), polaris=("automountServiceAccountToken",)),
+    ),
+    "single_replica": Waiver(
+        meaning="one pod may be all there is",
+        reason="one pod is enough",
+        workload=Checks(
+            kube_score=("deployment-replicas",),
+            kube_linter=("minimum-three-replicas",),
+            polaris=("deploymentMissingReplicas",),
+        ),
+        autoscaler=Checks(
+            kube_score=("horizontalpodautoscaler-replicas",),
+            kube_linter=("hpa-minimum-three-replicas",),
+            polaris=("hpaMinAvailability",),
+        ),
+    ),
+    "user_id": Waiver(
+        meaning="`identity` names an id below 10001",
+        reason="the image needs this id",
+        workload=Checks(checkov=("CKV_K8S_40",), kube_score=("container-security-context-user-group-id",)),
     ),
 }
 
 
-def waiver_annotations(reasons: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the annotations that waive ``reasons``: waiver name to the author's reason, if any."""
+def waiver_annotations(reasons: Mapping[str, str | None], bearer: Bearer) -> dict[str, str]:
+    """Return the annotations of one object that waive ``reasons``.
+
+    Args:
+        reasons: Waiver name to the author's reason, if any.
+        bearer: Which object of the workload it is.
+    """
     annotations: dict[str, str] = {}
     skips: list[str] = []
     ignored: list[str] = []
     for name in sorted(reasons):
-        waiver = WAIVERS[name]
-        reason = " ".join((reasons[name] or waiver.reason).split())
-        skips += [f"{check}={reason}" for check in waiver.checkov]
-        ignored += waiver.kube_score
-        annotations |= {f"ignore-check.kube-linter.io/{check}": reason for check in waiver.kube_linter}
-        annotations |= {f"polaris.fairwinds.com/{check}-exempt": "true" for check in waiver.polaris}
+        checks = WAIVERS[name].on(bearer)
+        reason = " ".join((reasons[name] or WAIVERS[name].reason).split())
+        # A second '=' ends checkov with a stack trace.
+        skips += [f"{check}={reason.replace('=', ':')}" for check in checks.checkov]
+        ignored += checks.kube_score
+        annotations |= {f"ignore-check.kube-linter.io/{check}": reason for check in checks.kube_linter}
+        annotations |= {f"polaris.fairwinds.com/{check}-exempt": "true" for check in checks.polaris}
     annotations |= {f"checkov.io/skip{place}": skip for place, skip in enumerate(skips, 1)}
     if ignored:
         annotations["kube-score/ignore"] = ",".join(sorted(set(ignored)))

@@ -331,18 +331,23 @@ def _json_fault(error: "JSONDecodeError") -> Fault:
 def _yaml_fault(error: Any, text: str) -> Fault:
     mark, opened = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     if mark is None:
-        return Fault(_place(text, getattr(error, "position", 0)), f"not YAML: {error}", "correct the syntax")
+        return Fault((1, 1), f"not YAML: {error}", "correct the syntax")
+    if mark.index >= len(text) and opened and (bracket := text[opened.index : opened.index + 1]) in ("[", "{"):
+        return _fault_at(opened, text, f"has a {bracket} that is never closed", "close the bracket")
     character = text[mark.index : mark.index + 1]
     said = f"{error.context or ''}: {error.problem} {character!r}"
     for pattern, reason, fix in _OPENED:
         if re.search(pattern, said):
-            return _fault_at(opened or mark, reason, fix)
+            return _fault_at(opened or mark, text, reason, fix)
+    where = f" that begins in line {opened.line + 1}, column {opened.column + 1}" if opened else ""
     for pattern, reason, fix in _AT_THE_PROBLEM:
         if re.search(pattern, said):
-            where = f" that begins in line {opened.line + 1}, column {opened.column + 1}" if opened else ""
-            return _fault_at(mark, reason.replace("{character}", character).replace("{opened}", where), fix)
-    return _fault_at(mark, error.problem, "correct the syntax")
+            reason = reason.replace("{character}", character).replace("{opened}", where)
+            return _fault_at(mark, text, reason, fix)
+    return _fault_at(mark, text, error.problem, "correct the syntax")
 
 
-def _fault_at(mark: Any, reason: str, fix: str) -> Fault:
-    return Fault((mark.line + 1, mark.column + 1), f"not YAML: {reason}", fix)
+def _fault_at(mark: Any, text: str, reason: str, fix: str) -> Fault:
+    """Return the fault at ``mark``; at the end of the text libyaml's mark may be in a line that is not there."""
+    place = _place(text, len(text)) if mark.index >= len(text) else (mark.line + 1, mark.column + 1)
+    return Fault(place, f"not YAML: {reason}", fix)

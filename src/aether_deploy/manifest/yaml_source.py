@@ -33,13 +33,16 @@ _NO_SHARING: Final = "anchors and aliases are not supported"
 _NO_TAGS: Final = "tags are not supported"
 
 
-class _NoText(str):
-    """Stands for a key that is no text. Compared by identity, so it must be unlike any key that is read."""
+_LOST_KEY: Final = "?"  # Stands for a key that is no text, in a document that is refused anyhow.
+
+
+class _KeyItself(str):
+    """The step into a collection that is a key. Compared by identity: no key that is read is this one."""
 
     __slots__ = ()
 
 
-_COMPLEX: Final = _NoText("?")
+_KEY_ITSELF: Final = _KeyItself(_LOST_KEY)
 
 
 def read_document(text: str, name: str) -> dict[str, object]:
@@ -96,19 +99,24 @@ class _Reading:
 
     def read(self) -> object:
         """Return the document's root; what it is worth, the problems tell."""
+        from contextlib import suppress
+
+        with suppress(_EnoughError):
+            return self._read()
+        return None
+
+    def _read(self) -> object:
         import yaml
 
+        for fault in self._source.faults:
+            self._report(fault.place, [], fault.reason, fault.fix)
         try:
-            for fault in self._source.faults:
-                self._report(fault.place, [], fault.reason, fault.fix)
             return self._checked_root(self._build(self._source.events()))
         except yaml.YAMLError as error:
             if not self._source.faults:  # else their replacements may be what the parser stumbled over
                 fault = self._source.syntax_fault(error)
                 self._report(fault.place, [], fault.reason, fault.fix)
-        except _EnoughError:
-            pass
-        return None
+            return None
 
     def _build(self, next_event: Callable[[], Any]) -> list[object]:
         """Return a list of the root, or an empty one.
@@ -148,13 +156,13 @@ class _Reading:
                 step = self._enter(event, into, key, is_map)
                 if not is_map:
                     into.append(inner)
-                elif step is not _COMPLEX:
+                elif step is not _KEY_ITSELF:
                     into[key] = inner
                 around.append((into, step))
                 into, key, is_map = inner, None, kind is map_start
             elif kind is map_end or kind is list_end:
                 into, step = around.pop()
-                key, is_map = (step if step is _COMPLEX else None), type(into) is dict
+                key, is_map = (_LOST_KEY if step is _KEY_ITSELF else None), type(into) is dict
             elif kind is events.AliasEvent:
                 self._refuse_alias(event, into, key)
                 if not is_map:
@@ -162,7 +170,7 @@ class _Reading:
                 elif key is not None:
                     into[key], key = None, None
                 else:
-                    key = _COMPLEX
+                    key = _LOST_KEY
             elif kind is events.DocumentStartEvent and root:
                 fix = "remove it, or put it into a file of its own"
                 self._report(_place(event.start_mark), [], "holds a second document", fix)
@@ -182,7 +190,7 @@ class _Reading:
             return key
         fix = "write text for the key; quote a text that begins with a bracket"
         self._refuse(event, into, None, "has a key that is a mapping or a list", fix)
-        return _COMPLEX
+        return _KEY_ITSELF
 
     def _refuse_properties(self, event: Any, into: Any, key: Any) -> None:
         if event.anchor is not None:
@@ -355,17 +363,19 @@ def _spread(document: _Spot, first_keys: dict[Place, Place], next_event: Callabl
     while not isinstance(event := next_event(), events.StreamEndEvent):
         if isinstance(event, events.CollectionEndEvent):
             into, is_map, was_key = around.pop()
-            key = (_COMPLEX, _place(event.start_mark)) if was_key else None
+            key = (_LOST_KEY, _place(event.start_mark)) if was_key else None
         elif isinstance(event, events.NodeEvent):
             place = _place(event.start_mark)
             spot = _Spot(place, key[1] if key else None)
             if is_key := is_map and key is None:
-                key = (getattr(event, "value", _COMPLEX), place)
+                key = (getattr(event, "value", _LOST_KEY), place)
                 if (first := into.inside.get(key[0])) and first.key:
                     first_keys[place] = first.key
             else:
                 into.inside.setdefault(key[0] if key else len(into.inside), spot)
                 key = None
             if isinstance(event, events.CollectionStartEvent):
+                if len(around) > MAX_DEPTH:
+                    return
                 around.append((into, is_map, is_key))
                 into, is_map, key = spot, isinstance(event, events.MappingStartEvent), None

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Step = str | int
 
-_FORMAT_FIXES = {
-    "byte": "encode it as base64, or write it to stringData",
-    "date-time": "write a time such as 2026-01-31T12:00:00Z",
+_FORMATS = {
+    "byte": ("not base64", "encode it as base64"),
+    "date-time": ("no time", "write a time such as 2026-01-31T12:00:00Z"),
 }
 _COMPARISONS = {
     "minimum": "less than the minimum",
@@ -111,7 +111,7 @@ def _reason_and_fix(keyword: str, limit: Any, value: object) -> tuple[str, str] 
         case "format" if limit == "quantity":
             return _quantity_fault(str(value)), "write a quantity such as 500m or 1.5Gi"
         case "format":
-            return f"not of the format {limit}", _FORMAT_FIXES[limit]
+            return _FORMATS[limit]
         case "pattern":
             return f"does not match {limit}", "write a value that matches"
         case _ if keyword in _COMPARISONS:

@@ -1,0 +1,63 @@
+"""``python -m benchmarks``: measure, print, and hold the ratios against what the project promises."""
+
+import platform
+import sys
+
+from benchmarks import emitter, pipeline
+from tests.kubectl import COMMAND, find_kubectl
+
+# Bounds on ratios, from the project's goals: (figure, at least or at most, bound).
+PROMISES = (
+    ("emitter, times as fast as PyYAML C", "at least", 8.0),
+    ("values to text, times as fast as building and PyYAML C", "at least", 6.0),
+    ("render from JSON, times as fast as kustomize", "at least", 30.0),
+    ("render from YAML, times as fast as kustomize", "at least", 30.0),
+    ("start from JSON, times as long as kustomize", "at most", 1.5),
+    ("start from YAML, times as long as kustomize", "at most", 1.8),
+    ("unchanged render, share of the first", "at most", 0.6),
+)
+
+
+def main() -> int:
+    """Run every benchmark; exit 1 if a promise is not kept on this machine, 3 without kubectl."""
+    kubectl = find_kubectl()
+    if kubectl is None:
+        print(f"kubectl is not on this machine; to bring it: {COMMAND}", file=sys.stderr)
+        return 3
+    print(f"Python {platform.python_version()}, {platform.machine()}")
+    figures: dict[str, float] = {}
+    for measure in (
+        _emitter,
+        pipeline.values_to_text,
+        lambda: pipeline.start(str(kubectl)),
+        pipeline.phases,
+        lambda: pipeline.whole_command(str(kubectl)),
+        pipeline.memory,
+    ):
+        found = measure()
+        figures |= found
+        for name, value in found.items():
+            print(f"{name:<58} {value:>10.2f}", flush=True)
+    return _judge(figures)
+
+
+def _emitter() -> dict[str, float]:
+    found = emitter.measure()
+    return {
+        "emitter, ms per 1000 documents": found["ms_per_1000"],
+        "emitter, ns per output byte": found["ns_per_byte"],
+        "emitter, times as fast as PyYAML C": found["ratio"],
+    }
+
+
+def _judge(figures: dict[str, float]) -> int:
+    broken = 0
+    for name, direction, bound in PROMISES:
+        kept = figures[name] >= bound if direction == "at least" else figures[name] <= bound
+        broken += not kept
+        print(f"{'kept' if kept else 'NOT KEPT':<9} {name}: {figures[name]:.2f}, {direction} {bound:g}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

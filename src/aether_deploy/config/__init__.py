@@ -1,0 +1,1 @@
+"""Configuration types: checked reading, field types, layers, JSON Schema."""
