@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -116,25 +117,31 @@ class _Finder:
                 problem, file="--set", environment=environment
             )
         where = origin.steps if origin is not None else ()
-        line, column = self.position(source, where, key) or (1, 1)
+        line, column = self.position(source, where, at_key=key is not None) or (1, 1)
         name = document.sources[source].name
         placed = msgspec.structs.replace(problem, file=name, line=line, column=column, environment=environment)
         return (source, line, column), placed
 
-    def position(self, source: int, steps: Steps, key: str | None) -> tuple[int, int] | None:
+    def position(self, source: int, steps: Steps, *, at_key: bool) -> tuple[int, int] | None:
         """Return line and column of a value, or of its key."""
-        from aether_deploy.manifest.yaml_source import Positions
+        from aether_deploy.manifest.json_places import find_in_json
 
+        text = self._description.texts[source]
+        if text.lstrip()[:1] == "{":
+            with suppress(ValueError, IndexError):  # flow-style YAML looks like JSON, too
+                return find_in_json(text, steps, key=at_key)
         if source not in self._positions:
-            self._positions[source] = Positions.of(self._description.texts[source])
+            from aether_deploy.manifest.yaml_source import Positions
+
+            self._positions[source] = Positions.of(text)
         positions = self._positions[source]
-        found: tuple[int, int] | None = positions.value(steps) if key is None else positions.key(steps)
+        found: tuple[int, int] | None = positions.key(steps) if at_key else positions.value(steps)
         return found
 
 
 def locate(description: Description, source: int, steps: Steps) -> tuple[int, int] | None:
     """Return line and column of the value at ``steps`` in one of the files."""
-    return _Finder(description).position(source, steps, None)
+    return _Finder(description).position(source, steps, at_key=False)
 
 
 def read_description(paths: Sequence[str], settings: Iterable[tuple[str, str]] = ()) -> Description:

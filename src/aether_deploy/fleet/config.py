@@ -154,8 +154,8 @@ class DeploymentConfig(Config):
         defaults = class_defaults(workload_class, said)
         beneath = {name: default for name, default in defaults.items() if name in said}
         ready = {name: _ready(cls, workload_class, name, defaults[name]) for name in defaults if name not in said}
-        merged = merge(beneath, said, compile_type(cls))
-        filled: dict[str, Any] = {**ready, **merged, "workload_class": workload_class}
+        over = merge(beneath, {name: said[name] for name in beneath}, compile_type(cls))
+        filled: dict[str, Any] = {**ready, **said, **over, "workload_class": workload_class}
         for name, value in given.items():
             if value is None:  # off, said in Python; a file's null is gone by now
                 filled[name] = None

@@ -303,7 +303,8 @@ _OPENED: Final = (
     ("scanning an alias", "begins with *, which YAML takes for an alias", _QUOTE_IT),
     ("scanning an anchor", "begins with &, which YAML takes for an anchor", _QUOTE_IT),
     ("(?:scanning|parsing) a tag|tag handle", "begins with !, which YAML takes for a tag", _QUOTE_IT),
-    ("expected ':'", "has a line without a colon", "write key: value"),
+    ("directive", "begins with %, which YAML takes for a directive", "remove the line"),
+    ("expected ':'", "has a key without a colon and a space", "write key: value"),
 )
 _AT_THE_PROBLEM: Final = (
     ("tab character|'\\\\t'", "has a tab where YAML allows only spaces", "write spaces in its place"),

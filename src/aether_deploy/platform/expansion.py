@@ -65,8 +65,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def expand_entry(layers: tuple[Layer, ...], section: str) -> Expanded:
     """Return the workload that ``layers`` make, or everything that is wrong with it."""
     node = node_of_workload()
-    values: dict[str, Any] = {}
-    for layer in layers:
+    values = dict(layers[0].values) if layers else {}
+    for layer in layers[1:]:
         values = merge(values, layer.values, node)
     sink = Sink(python=True)
     config = DeploymentConfig.read_values({**values, "workload_class": section}, None, sink)
