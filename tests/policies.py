@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,12 +36,12 @@ class Verdict(NamedTuple):
     Attributes:
         findings: Checks that were not passed, warnings included.
         waived: Checks that an annotation waives, with the reason where the checker repeats it.
-        judged: How many checks each object went through.
+        judged: The checks that each object went through; without those that are off by default.
     """
 
     findings: frozenset[Finding]
     waived: Mapping[Finding, str]
-    judged: Mapping[Target, int]
+    judged: Mapping[Target, set[str]]
 
     def checks_of(self, namespace: str) -> set[str]:
         """Return the checks that an object of ``namespace`` does not pass."""
@@ -60,10 +60,13 @@ def checkov(program: str, texts: Mapping[str, str]) -> Verdict:
     results = report["results"]
     assert results["parsing_errors"] == []
     failed, skipped = results["failed_checks"], results["skipped_checks"]
+    judged: dict[Target, set[str]] = defaultdict(set)
+    for finding in map(_checkov_finding, (*results["passed_checks"], *failed, *skipped)):
+        judged[finding.target].add(finding.check)
     return Verdict(
         findings=frozenset(map(_checkov_finding, failed)),
         waived={_checkov_finding(check): check["check_result"]["suppress_comment"] for check in skipped},
-        judged=Counter(_checkov_finding(check).target for check in (*results["passed_checks"], *failed, *skipped)),
+        judged=judged,
     )
 
 
@@ -81,18 +84,15 @@ def kube_score(program: str, texts: Mapping[str, str]) -> Verdict:
     for scored in report:
         meta = scored["object_meta"]
         target = Target(scored["type_meta"]["kind"], meta["namespace"], meta["name"])
-        judged[target] = len(scored["checks"])
-        for result in scored["checks"]:
+        results = [result for result in scored["checks"] if not result["check"]["optional"]]
+        judged[target] = {result["check"]["id"] for result in results}
+        for result in results:
             finding = Finding(result["check"]["id"], target)
-            if result["skipped"] and "is ignored" in result["comments"][0]["summary"] and not _optional(result):
+            if result["skipped"] and "is ignored" in result["comments"][0]["summary"]:
                 waived[finding] = ""
             elif not result["skipped"] and result["grade"] <= KUBE_SCORE_WARNING:
                 findings.add(finding)
     return Verdict(frozenset(findings), waived, judged)
-
-
-def _optional(result: Mapping[str, Any]) -> bool:
-    return bool(result["check"]["optional"])
 
 
 JUDGES: Mapping[str, Judge] = {"checkov": checkov, "kube-score": kube_score}

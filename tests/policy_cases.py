@@ -1,7 +1,9 @@
 """Workloads that deviate on purpose, and mutations of a workload that does not."""
 
+import json
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, NamedTuple
 
 IMAGE = "example/world:v1.0.0@sha256:3d82af46aecc963b3ab29be52a3dbd61779cce38bdb3df813b0e75e77135e542"
@@ -46,50 +48,62 @@ DEVIATIONS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 }
 
 
-class Gone:
-    """Stands for a field that is taken away."""
-
-
-GONE = Gone()
-POD = "spec.template.spec"
-BOX = f"{POD}.containers.0"
+# Workloads that no checker finds anything about.
+BASES: Mapping[str, Mapping[str, Any]] = {
+    "world": {**WORLD, "sidecars": [SIDECAR]},
+    "service": SERVICE,
+    "scaled": {**SERVICE, "scaling": SCALING, "custom_metrics": METRIC},
+}
 
 
 class Mutation(NamedTuple):
-    """A change of one object of a workload.
+    """A change of every object of one kind.
 
     Attributes:
-        kind: Kind of the objects that change.
-        edits: Path -> new value; GONE takes the field away, and "" is the object itself.
-        checkov: Checks of checkov that report it.
-        kube_score: Checks of kube-score that report it.
+        what: What is wrong then.
+        base: The workload, by its name in ``BASES``.
+        kind: Kind of the objects.
+        edits: Path -> new value; None takes the field away, and the path "" is the object itself.
+        checks: All checks that report it; those of checkov begin with CKV.
     """
 
+    what: str
+    base: str
     kind: str
     edits: Mapping[str, Any]
-    checkov: frozenset[str] = frozenset()
-    kube_score: frozenset[str] = frozenset()
+    checks: tuple[str, ...]
+
+
+def mutations() -> list[Mutation]:
+    """Return the mutations of ``tests/cases/policy_mutations.json``.
+
+    ``$pod`` in a path is the pod's spec, ``$box`` its first container.
+    """
+    path = Path(__file__).parent / "cases" / "policy_mutations.json"
+    return [Mutation(**{**row, "checks": tuple(row["checks"])}) for row in json.loads(path.read_text("utf-8"))]
 
 
 def mutated(bodies: list[dict[str, Any]], mutation: Mutation) -> list[dict[str, Any]]:
     """Return a copy of ``bodies`` with the mutation in every object of its kind."""
-    copies = []
-    for body in deepcopy(bodies):
+    copies = deepcopy(bodies)
+    for body in copies:
         if body["kind"] == mutation.kind:
-            if "" in mutation.edits:
-                continue
             for path, value in mutation.edits.items():
-                _edit(body, path.split("."), value)
-        copies.append(body)
-    assert copies != bodies, "the mutation changes nothing"
+                steps = path.replace("$box", "$pod.containers.0").replace("$pod", "spec.template.spec").split(".")
+                _edit(body, steps, value)
+    copies = [body for body in copies if body]
+    assert copies != bodies, f"no {mutation.kind} changes when {mutation.what}"
     return copies
 
 
 def _edit(node: Any, path: list[str], value: Any) -> None:
+    if path == [""]:
+        node.clear()
+        return
     for step in path[:-1]:
-        node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
+        node = node[int(step)] if isinstance(node, list) else node[step]
     last: Any = int(path[-1]) if isinstance(node, list) else path[-1]
-    if value is GONE:
+    if value is None:
         del node[last]
     else:
         node[last] = value

@@ -1,5 +1,7 @@
 """The routing decision: its laws."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,7 +151,7 @@ def test_a_region_is_healthy_unless_it_is_said_not_to_be() -> None:
     assert config.route_player("us-east-1") == Primary(region="us-east-1")
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no regions": ({"regions": []}, ["$.regions: no region takes players\n  fix: list at least one region"]),
     "one region twice": (
         {"regions": [{"code": "us-east-1", "latency_ms": 20}, {"code": "us-east-1", "latency_ms": 90}]},

@@ -11,7 +11,7 @@ import pytest
 import aether_deploy
 from aether_deploy.config import base
 from aether_deploy.config.base import Config, spec_of
-from aether_deploy.config.nodes import Sink
+from aether_deploy.config.sink import Sink
 from tests.rule_case import SOUND, RuleCase
 from tests.rule_cases_parts import PARTS
 from tests.rule_cases_platform import PLATFORMS

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -266,7 +267,7 @@ def test_metrics_keep_their_order() -> None:
     assert [metric["pods"]["metric"]["name"] for metric in spec["metrics"]] == ["b", "a"]
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a name no metrics API takes": ({"name": "players-count"}, "$.name: is 'players-count'; not a metric name"),
     "a target of nothing": ({"name": "players", "target_value": 0}, "$.target_value: is 0; less than 1"),
     "a kind that is none": (
@@ -295,4 +296,8 @@ def test_what_an_autoscaler_may_bring_to_one_pod_says_that_it_is_meant() -> None
         waivers={"single_replica": "a lobby"},
     )
 
-    assert "kube-score/ignore: deployment-replicas,horizontalpodautoscaler-replicas" in config.render_bundle()
+    bodies = {body["kind"]: body for body in yaml.safe_load_all(config.render_bundle())}
+    annotations = bodies["HorizontalPodAutoscaler"]["metadata"]["annotations"]
+
+    assert "horizontalpodautoscaler-replicas" in annotations["kube-score/ignore"].split(",")
+    assert "a lobby" in annotations.values()

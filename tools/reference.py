@@ -32,6 +32,7 @@ How to read the tables:
   Every other list is replaced whole.
 - `none` switches off what has a default. `null` only removes what an earlier layer said, so that the default
   holds again.
+- *The specification* is what [design](design.md) says it is.
 
 """
 

@@ -8,16 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aether_deploy.config.base import spec_of
-from aether_deploy.config.nodes import (
-    AnyNode,
-    ConfigNode,
-    Keyed,
-    ListNode,
-    MapNode,
-    Node,
-    OptionalNode,
-    PartialNode,
-)
+from aether_deploy.config.marks import Keyed
+from aether_deploy.config.nodes import AnyNode, ConfigNode, ListNode, MapNode, Node, OptionalNode, PartialNode
 
 _ANY = AnyNode()
 

@@ -8,190 +8,15 @@ The same tree is what the JSON Schema, the layering of files and ``explain`` are
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
-from aether_deploy.problems import Problem, Severity, shown, suggestion
-
-Path = tuple[Any, str | int] | None
-"""A place as a chain ``(parent, step)``; None is the root. Cheap to extend, written out only for a fault."""
-
-
-class _Faulty:
-    def __repr__(self) -> str:
-        return "FAULTY"
-
-
-FAULTY: Final = _Faulty()
-"""Stands for a value that was reported and cannot be built."""
-
-# Characters that Kustomize, Go's YAML or an XML log reader drops or rewrites however they are quoted
-# (C0 but tab and newline, DEL and C1 with NEL, line and paragraph separators, BOM, non-characters, surrogates).
-UNCARRIED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
-
-
-def steps(path: Path) -> tuple[str | int, ...]:
-    """Return ``path`` as plain steps from the root."""
-    found: list[str | int] = []
-    while path is not None:
-        path, step = path
-        found.append(step)
-    return tuple(reversed(found))
-
-
-def path_text(path: Iterable[str | int]) -> str:
-    """Return the JSONPath of ``path``: ``$.worlds[0].labels['a.b/c']``."""
-    text = "$"
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", step):
-            text += f".{step}"
-        else:
-            escaped = step.replace("\\", "\\\\").replace("'", "\\'")
-            text += f"['{escaped}']"
-    return text
-
-
-class Sink:
-    """Collects the problems of one reading.
-
-    Attributes:
-        found: Every fault so far, in document order, each with the steps of its path.
-        partial: Read an overlay: nothing is required, null removes, cross-field rules wait.
-        python: Values come from Python code, which may set fields that a file may not.
-    """
-
-    __slots__ = ("found", "partial", "python")
-
-    def __init__(self, *, partial: bool = False, python: bool = False) -> None:
-        self.found: list[tuple[tuple[str | int, ...], Problem]] = []
-        self.partial = partial
-        self.python = python
-
-    def fault(
-        self,
-        path: Path,
-        reason: str,
-        fix: str,
-        *,
-        value: str | None = None,
-        severity: Severity = "error",
-        key: str | None = None,
-    ) -> _Faulty:
-        where = steps(path)
-        problem = Problem(path=path_text(where), reason=reason, fix=fix, value=value, severity=severity, key=key)
-        self.found.append((where, problem))
-        return FAULTY
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        return tuple(problem for _, problem in self.found)
-
-    def distinct(self) -> tuple[Problem, ...]:
-        """Return the problems, each once: an entry and its placements may show the same fault."""
-        return tuple(dict.fromkeys(self.problems))
-
-    @property
-    def failed(self) -> bool:
-        return any(problem.severity == "error" for _, problem in self.found)
-
-
-# --- rules that an annotation carries -----------------------------------------------------------------
-
-
-class TextRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What a text must look like.
-
-    Attributes:
-        what: The field's term for it: ``a DNS-1123 label``.
-        fix: How to mend one that does not match.
-        pattern: Regular expression for the whole text, in the dialect that JSON Schema shares.
-        max_length: Characters, inclusive.
-        check: Says what is wrong with a text that matches ``pattern``, or None.
-        numbers: Whole numbers are read as their text (quantities: ``cpu_limit: 2``).
-    """
-
-    what: str
-    fix: str
-    pattern: str | None = None
-    max_length: int | None = None
-    check: Callable[[str], str | None] | None = None
-    numbers: bool = False
-
-
-class WholeRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a whole number, inclusive, and how a text stands for one (durations)."""
-
-    ge: int | None = None
-    le: int | None = None
-    parse: Callable[[str], int] | None = None
-    parse_pattern: str | None = None
-
-
-class NumberRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a number, inclusive."""
-
-    ge: float
-    le: float
-
-
-class Keyed(msgspec.Struct, frozen=True):
-    """A list of named things: layers merge it by this field of its items."""
-
-    field: str
-
-    def key_of(self, item: object) -> object:
-        """Return what identifies ``item``; None where it has no usable key. A pair is unordered."""
-        key = item.get(self.field) if isinstance(item, Mapping) else getattr(item, self.field, None)
-        if isinstance(key, (list, tuple)):
-            return frozenset(part for part in key if isinstance(part, str))
-        return key if isinstance(key, str) else None
-
-
-class OneOf(msgspec.Struct, frozen=True):
-    """A closed set of words that is a table's keys."""
-
-    words: tuple[str, ...]
-
-
-class PythonOnly(msgspec.Struct, frozen=True):
-    """A field that Python code may set and a file may not, because something else decides it there."""
-
-    decided_by: str
-
-
-class Partial(msgspec.Struct, frozen=True):
-    """The value is a mapping with some fields of a Config: an overlay, or an entry still to be layered.
-
-    Attributes:
-        of: The Config class, or a function that returns it where it is not yet defined.
-        required: Fields that the mapping must have.
-        overlay: ``null`` in it waits to remove something from what the overlay is laid over.
-        checked: Fields whose types are checked where the mapping stands; None: all, and unknown keys too.
-            What is not checked here is checked once the layers are laid over each other.
-    """
-
-    of: Any
-    required: tuple[str, ...] = ()
-    overlay: bool = True
-    checked: tuple[str, ...] | None = None
-
-    @property
-    def cls(self) -> Any:
-        return self.of if isinstance(self.of, type) else self.of()
-
-
-class Placeholders(msgspec.Struct, frozen=True):
-    """Names that ``{name}`` stands for in this text."""
-
-    names: tuple[str, ...]
-
-
-# --- nodes -----------------------------------------------------------------------------------------------
+from aether_deploy.config.marks import Keyed, NumberRule, OneOf, Partial, Placeholders, TextRule, WholeRule
+from aether_deploy.config.sink import FAULTY, UNCARRIED, Faulty, Path, Sink
+from aether_deploy.problems import shown, suggestion
 
 
 class Node:
@@ -204,7 +29,7 @@ class Node:
         """Return the value of ``raw``, or report what is wrong and return FAULTY."""
         raise NotImplementedError
 
-    def refuse(self, raw: object, path: Path, sink: Sink, fix: str) -> _Faulty:
+    def refuse(self, raw: object, path: Path, sink: Sink, fix: str) -> Faulty:
         return sink.fault(path, f"expected {self.expects}", fix, value=shown(raw))
 
 
@@ -521,7 +346,7 @@ def _compile(annotation: Any, rules: tuple[Any, ...]) -> Node:
         return _compile_union(typing.get_args(annotation), rules)
     if origin is Literal:
         return ChoiceNode(typing.get_args(annotation), None)
-    if origin is tuple:
+    if origin is Sequence:
         return ListNode(compile_type(typing.get_args(annotation)[0]), _first(rules, Keyed))
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         key, value = typing.get_args(annotation)

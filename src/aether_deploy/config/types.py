@@ -6,7 +6,7 @@ Sources: Kubernetes ``apimachinery/pkg/util/validation`` (names, labels, ports),
 
 from typing import Annotated
 
-from aether_deploy.config.nodes import NumberRule, TextRule, WholeRule
+from aether_deploy.config.marks import NumberRule, TextRule, WholeRule
 from aether_deploy.quantities import QuantityError, parse_duration_secs, parse_quantity
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from aether_deploy.config.nodes import path_text
+from aether_deploy.config.sink import path_text
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.expansion import Steps
 from aether_deploy.platform.layers import Document, Evaluation, Setting, Source

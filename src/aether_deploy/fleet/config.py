@@ -1,14 +1,16 @@
 """The settings of one workload."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET
 
 from aether_deploy.config.base import FILLED, Config, plain, rule, spec_of
+from aether_deploy.config.marks import Keyed, OneOf, Placeholders, PythonOnly
 from aether_deploy.config.merging import merge
-from aether_deploy.config.nodes import Keyed, OneOf, Placeholders, PythonOnly, Sink, compile_type
+from aether_deploy.config.nodes import compile_type
+from aether_deploy.config.sink import Sink
 from aether_deploy.config.types import (
     Count,
     DnsLabel,
@@ -116,18 +118,18 @@ class DeploymentConfig(Config):
     probes: ProbeConfig = FILLED
     topology: TopologyConfig = FILLED
     scaling: ScalingConfig | None = None
-    custom_metrics: Annotated[tuple[CustomMetric, ...], Keyed("name")] = ()
-    uses: tuple[ServiceName, ...] = ()
+    custom_metrics: Annotated[Sequence[CustomMetric], Keyed("name")] = ()
+    uses: Sequence[ServiceName] = ()
     endpoint: Endpoint | None = None
-    ports: Annotated[tuple[PortConfig, ...], Keyed("name")] = FILLED
-    command: tuple[NonEmpty, ...] = ()
-    args: tuple[str, ...] = ()
+    ports: Annotated[Sequence[PortConfig], Keyed("name")] = FILLED
+    command: Sequence[NonEmpty] = ()
+    args: Sequence[str] = ()
     env: dict[EnvName, str] = {}
-    config_files: Annotated[tuple[ConfigFile, ...], Keyed("name")] = ()
-    secret_files: Annotated[tuple[SecretFile, ...], Keyed("name")] = ()
-    volumes: Annotated[tuple[VolumeConfig, ...], Keyed("name")] = ()
-    sidecars: Annotated[tuple[ContainerConfig, ...], Keyed("name")] = ()
-    init_containers: Annotated[tuple[ContainerConfig, ...], Keyed("name")] = ()
+    config_files: Annotated[Sequence[ConfigFile], Keyed("name")] = ()
+    secret_files: Annotated[Sequence[SecretFile], Keyed("name")] = ()
+    volumes: Annotated[Sequence[VolumeConfig], Keyed("name")] = ()
+    sidecars: Annotated[Sequence[ContainerConfig], Keyed("name")] = ()
+    init_containers: Annotated[Sequence[ContainerConfig], Keyed("name")] = ()
     formerly: ServiceName | None = None
     traffic: Literal["prefer_zone"] | None = None
     drain: DrainConfig = FILLED
@@ -137,9 +139,9 @@ class DeploymentConfig(Config):
     labels: dict[LabelKey, LabelValue] = {}
     annotations: dict[LabelKey, str] = {}
     priority_class: ObjectName | None = None
-    pull_secrets: tuple[ObjectName, ...] = ()
+    pull_secrets: Sequence[ObjectName] = ()
     node_selector: dict[LabelKey, LabelValue] = {}
-    tolerations: tuple[TolerationConfig, ...] = ()
+    tolerations: Sequence[TolerationConfig] = ()
     update: UpdateConfig = FILLED
     disruption_budget: DisruptionBudgetConfig = FILLED
     metrics: MetricsConfig | None = FILLED

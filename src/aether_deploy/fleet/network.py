@@ -1,5 +1,6 @@
 """How a workload is reached, and what may reach it: Services and the network policy."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aether_deploy.fleet.config import DeploymentConfig
@@ -22,7 +23,7 @@ INTERNAL_ANNOTATIONS = {
 }
 
 
-def service_ports(config: DeploymentConfig, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+def service_ports(config: DeploymentConfig, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Return the Service form of the named ports, or of all."""
     return [
         {"name": port.name, "port": port.port, "targetPort": port.name, "protocol": port.protocol}
@@ -126,7 +127,7 @@ def render_network_policy(config: DeploymentConfig, surroundings: Surroundings) 
     }
 
 
-def _policy_ports(config: DeploymentConfig, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+def _policy_ports(config: DeploymentConfig, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
     return [{"protocol": port["protocol"], "port": port["port"]} for port in service_ports(config, names)]
 
 

@@ -1,12 +1,12 @@
 """The parts of a workload's settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from msgspec import UNSET, UnsetType
 
 from aether_deploy.config.base import FILLED, Config, Fault, rule
-from aether_deploy.config.nodes import Keyed, TextRule
+from aether_deploy.config.marks import Keyed, TextRule
 from aether_deploy.config.types import (
     AbsolutePath,
     Cidr,
@@ -249,11 +249,11 @@ class ContainerConfig(Config):
 
     name: DnsLabel
     image: ImageRef
-    command: tuple[NonEmpty, ...] = ()
-    args: tuple[str, ...] = ()
+    command: Sequence[NonEmpty] = ()
+    args: Sequence[str] = ()
     env: dict[EnvName, str] = {}
     resources: ResourceRequirements = FILLED
-    mounts: Annotated[tuple[MountConfig, ...], Keyed("path")] = ()
+    mounts: Annotated[Sequence[MountConfig], Keyed("path")] = ()
     enabled: bool = True
 
 
@@ -269,7 +269,7 @@ class PreStopConfig(Config):
 
     path: HttpPath | None = None
     port: PortNumber | None = None
-    command: tuple[NonEmpty, ...] = ()
+    command: Sequence[NonEmpty] = ()
     sleep_secs: PositiveSeconds | None = None
 
     @rule
@@ -322,7 +322,7 @@ class ExposeConfig(Config):
     """
 
     type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
-    ports: tuple[PortName, ...]
+    ports: Sequence[PortName]
     per_pod: bool = False
     internal: bool = False
     external_traffic_policy: Literal["Cluster", "Local"] | None = None
@@ -342,8 +342,8 @@ class NetworkConfig(Config):
         allow_to: CIDR blocks that the pods may reach, on every port.
     """
 
-    allow_from: tuple[Cidr, ...] = ()
-    allow_to: tuple[Cidr, ...] = ()
+    allow_from: Sequence[Cidr] = ()
+    allow_to: Sequence[Cidr] = ()
 
 
 class IdentityConfig(Config):

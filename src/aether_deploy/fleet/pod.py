@@ -1,10 +1,10 @@
 """The pod of a workload: containers, volumes, identity, scheduling."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aether_deploy.config.nodes import UNCARRIED
+from aether_deploy.config.sink import UNCARRIED
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.parts import ContainerConfig, PreStopConfig, ResourceRequirements
 from aether_deploy.fleet.surroundings import Peer, Surroundings
@@ -219,8 +219,8 @@ def _container(
     *,
     name: str,
     image: str,
-    command: tuple[str, ...],
-    args: tuple[str, ...],
+    command: Sequence[str],
+    args: Sequence[str],
     env: Mapping[str, str],
 ) -> dict[str, Any]:
     container: dict[str, Any] = {"name": name, "image": image, "imagePullPolicy": "Always"}

@@ -271,7 +271,7 @@ class _Reading:
         value: str | None = None,
         key_text: str | None = None,
     ) -> None:
-        from aether_deploy.config.nodes import path_text
+        from aether_deploy.config.sink import path_text
 
         if len(self.problems) == MAX_PROBLEMS:
             raise _EnoughError

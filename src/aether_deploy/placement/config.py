@@ -1,10 +1,10 @@
 """Topology settings and the scheduling fragments of a pod that they become."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from aether_deploy.config.base import Config
-from aether_deploy.config.nodes import Keyed, WholeRule
+from aether_deploy.config.marks import Keyed, WholeRule
 from aether_deploy.config.types import LabelKey, ServiceName
 from aether_deploy.manifest.boxes import YamlConfig
 
@@ -41,7 +41,7 @@ class TopologyConfig(YamlConfig):
 
     spread_across_zones: bool = True
     topology_key: LabelKey = ZONE_KEY
-    preferred_colocation: Annotated[tuple[AffinityRule, ...], Keyed("service")] = ()
+    preferred_colocation: Annotated[Sequence[AffinityRule], Keyed("service")] = ()
     strict: bool = False
 
 

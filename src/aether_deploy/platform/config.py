@@ -1,13 +1,13 @@
 """The platform of one environment: all sections together, and the rules between them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
 
 from aether_deploy.config.base import FILLED, Config, Fault, rule
-from aether_deploy.config.nodes import Keyed, Partial, PythonOnly, TextRule
+from aether_deploy.config.marks import Keyed, Partial, PythonOnly, TextRule
 from aether_deploy.config.types import DnsLabel, KubernetesVersion
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.platform import references
@@ -56,12 +56,12 @@ class Platform(Config, dict=True):
 
     name: SystemName
     kubernetes: KubernetesVersion
-    regions: Annotated[tuple[RegionConfig, ...], Keyed("code")]
-    clusters: Annotated[tuple[ClusterConfig, ...], Keyed("name")] = ()
-    links: Annotated[tuple[LinkConfig, ...], Keyed("between")] = ()
+    regions: Annotated[Sequence[RegionConfig], Keyed("code")]
+    clusters: Annotated[Sequence[ClusterConfig], Keyed("name")] = ()
+    links: Annotated[Sequence[LinkConfig], Keyed("between")] = ()
     defaults: DefaultsConfig = FILLED
-    worlds: Annotated[tuple[Entry, ...], Keyed("name")] = ()
-    services: Annotated[tuple[Entry, ...], Keyed("name")] = ()
+    worlds: Annotated[Sequence[Entry], Keyed("name")] = ()
+    services: Annotated[Sequence[Entry], Keyed("name")] = ()
     observability: ObservabilityConfig = FILLED
     environments: dict[DnsLabel, Overlay] = {}
     environment: Annotated[DnsLabel, PythonOnly("--env chooses it")] = DEFAULT_ENVIRONMENT

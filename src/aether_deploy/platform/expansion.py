@@ -13,7 +13,8 @@ from msgspec import UNSET
 
 from aether_deploy.config.base import Fault
 from aether_deploy.config.merging import child, list_key, merge
-from aether_deploy.config.nodes import FAULTY, Node, Sink, compile_type
+from aether_deploy.config.nodes import Node, compile_type
+from aether_deploy.config.sink import FAULTY, Sink
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.problems import Shown
 

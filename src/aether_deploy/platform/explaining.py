@@ -20,8 +20,8 @@ from aether_deploy.config.nodes import (
     UnionNode,
     WholeNode,
     compile_type,
-    path_text,
 )
+from aether_deploy.config.sink import path_text
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.defaults import class_defaults
 from aether_deploy.platform.config import Platform

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from aether_deploy.config.merging import child, list_key, merge
-from aether_deploy.config.nodes import FAULTY, Node, Sink, compile_type, path_text
+from aether_deploy.config.nodes import Node, compile_type
+from aether_deploy.config.sink import FAULTY, Sink, path_text
 from aether_deploy.platform.config import DEFAULT_ENVIRONMENT, Platform
 from aether_deploy.platform.expansion import Steps, translate, value_at
 from aether_deploy.problems import ConfigError, Problem, shown, suggestion

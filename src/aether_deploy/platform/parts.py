@@ -1,12 +1,12 @@
 """Regions, clusters, links and the other sections beside the workloads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from aether_deploy.config.base import Config, Fault, rule
-from aether_deploy.config.nodes import Keyed, Partial, TextRule, WholeRule
+from aether_deploy.config.marks import Keyed, Partial, TextRule, WholeRule
 from aether_deploy.config.types import (
     Count,
     DnsLabel,
@@ -69,8 +69,8 @@ class RegionConfig(Config):
 
     code: DnsLabel
     provider: Provider | None = None
-    zones: tuple[LabelValue, ...] = ()
-    datacenters: Annotated[tuple[DatacenterConfig, ...], Keyed("name")] = ()
+    zones: Sequence[LabelValue] = ()
+    datacenters: Annotated[Sequence[DatacenterConfig], Keyed("name")] = ()
     location: Location | None = None
     storage_class: ObjectName | None = None
     latency_ms: Count | None = None
@@ -108,7 +108,7 @@ class RegionConfig(Config):
     def zone_names(self) -> tuple[str, ...]:
         """The zones that pods of the region run in."""
         full = dict.fromkeys(dc.zone for dc in self.datacenters if dc.role == "full" and dc.enabled)
-        return self.zones or tuple(full)
+        return tuple(self.zones or full)
 
 
 class ClusterConfig(Config):
@@ -132,7 +132,7 @@ class LinkConfig(Config):
         bandwidth_mbps: Bandwidth, megabits a second. Not read yet.
     """
 
-    between: tuple[DnsLabel, ...]
+    between: Sequence[DnsLabel]
     latency_ms: PositiveCount
     bandwidth_mbps: PositiveCount | None = None
 
@@ -173,7 +173,7 @@ class Workload(DeploymentConfig):
     """
 
     enabled: bool = True
-    regions: Literal["all"] | tuple[DnsLabel, ...] = "all"
+    regions: Literal["all"] | Sequence[DnsLabel] = "all"
     per_region: dict[DnsLabel, Annotated[Mapping[str, Any], Partial(of=DeploymentConfig, checked=())]] = {}
 
 

@@ -1,12 +1,12 @@
 """Probe settings and their Kubernetes form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, UnsetType
 
 from aether_deploy.config.base import Config, Fault, rule
-from aether_deploy.config.nodes import WholeRule
+from aether_deploy.config.marks import WholeRule
 from aether_deploy.config.types import HttpPath, NonEmpty, PortNumber, PositiveSeconds, Seconds
 from aether_deploy.manifest.boxes import YamlConfig
 
@@ -32,7 +32,7 @@ class Probe(Config):
     failure_threshold: Annotated[int, WholeRule(ge=1)] = 3
     timeout_secs: PositiveSeconds = 1
     type: Literal["http", "tcp", "grpc", "exec"] = "http"
-    command: tuple[NonEmpty, ...] = ()
+    command: Sequence[NonEmpty] = ()
 
     @rule
     def type_has_what_it_needs(self) -> Iterator[Fault]:

@@ -1,12 +1,12 @@
 """Regions as a router sees them, and the specification's three routing rules."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from aether_deploy.config.base import Config, Fault, rule
-from aether_deploy.config.nodes import Keyed
+from aether_deploy.config.marks import Keyed
 from aether_deploy.config.types import Count, DnsLabel
 from aether_deploy.manifest.boxes import YamlConfig
 from aether_deploy.problems import NoHealthyRegionError, UnknownRegionError
@@ -63,7 +63,7 @@ class RegionRoutingConfig(YamlConfig):
         The specification, "Multi-Region Routing".
     """
 
-    regions: Annotated[tuple[Region, ...], Keyed("code")]
+    regions: Annotated[Sequence[Region], Keyed("code")]
     on_unknown: Literal["failover", "error"] = "failover"
     on_none_healthy: Literal["error", "fail_open"] = "error"
 
@@ -101,5 +101,5 @@ class RegionRoutingConfig(YamlConfig):
         return Failover(region=(wanted or _closest(self.regions)).code, reason="fail_open: no region is healthy")
 
 
-def _closest(regions: list[Region] | tuple[Region, ...]) -> Region:
+def _closest(regions: Sequence[Region]) -> Region:
     return min(regions, key=lambda region: region.latency_ms)

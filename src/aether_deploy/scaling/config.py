@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from aether_deploy.config.base import Config, Fault, rule
-from aether_deploy.config.nodes import TextRule, WholeRule
+from aether_deploy.config.marks import TextRule, WholeRule
 from aether_deploy.config.types import seconds
 from aether_deploy.manifest.boxes import YamlConfig
 from aether_deploy.scaling.decision import Hold, ScaleDown, ScaleUp, decide_replicas

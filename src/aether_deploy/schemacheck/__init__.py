@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aether_deploy.config.nodes import path_text
+from aether_deploy.config.sink import path_text
 from aether_deploy.problems import EffectError, Problem, did_you_mean, shown, suggestion
 from aether_deploy.quantities import QuantityError, parse_quantity
 

@@ -57,7 +57,7 @@ def command(folder: str, name: str | None, as_json: bool, quiet: bool) -> int:
 
 def _check_name(name: str) -> None:
     from aether_deploy.config.base import spec_of
-    from aether_deploy.config.nodes import Sink
+    from aether_deploy.config.sink import Sink
 
     sink = Sink()
     spec_of(Platform).by_name["name"].node.read(name, None, sink)
