@@ -150,7 +150,7 @@ FAULTS = {
         ["$.environments.dev: is a list; expected a mapping\n  fix: write a mapping: { ... }"],
     ),
     "an environment's name is none": (
-        "environments: {Dev: {}}",
+        "environments: {prod: {}, Dev: {}}",
         [
             "$.environments.Dev: its key is not a DNS-1123 label\n"
             "  fix: use lower-case letters, digits and '-', and begin and end with a letter or digit"

@@ -24,7 +24,7 @@ COMMAND = "python -m tools.programs"
 KUBE_SCORE = "v1.20.0"
 CHECKOV = "3.3.30"
 CHECKOV_PYTHONS = range(10, 13)  # minor versions of Python 3 that it declares
-GO_FIX = "install Go from https://go.dev/dl/ so that `go` is on PATH"
+GO_FIX = "install it from https://go.dev/dl/ so that `go` is on PATH"
 NETWORK_FIX = "its own message above says why; it needs the network, or a proxy that its settings name"
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from aether_deploy.config.base import Fault
+from aether_deploy.config.base import Fault, spec_of
 from aether_deploy.config.merging import child, list_key, merge
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Sink
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.problems import Shown
+from aether_deploy.problems import Shown, shown
 
 Steps = tuple[str | int, ...]
 SECTIONS = ("worlds", "services")
@@ -70,11 +70,21 @@ def expand_entry(layers: tuple[Layer, ...], section: str) -> Expanded:
     for layer in layers[1:]:
         values = merge(values, layer.values, node)
     sink = Sink(python=True)
+    _report_decided(values, sink)
     config = DeploymentConfig.read_values({**values, "workload_class": section}, None, sink)
     placed = (_placed(steps, problem, layers, values, node) for steps, problem in sink.found)
     faults = tuple(fault for fault in placed if fault is not None)
     failed = config is FAULTY or any(fault.severity == "error" for fault in faults)
     return Expanded(None if failed else config, layers, values, faults)
+
+
+def _report_decided(values: Mapping[str, Any], sink: Sink) -> None:
+    """Report what only Python code may set: an entry is read as Python code, because its section sets its class."""
+    known = spec_of(DeploymentConfig).by_name
+    for name, value in values.items():
+        field = known.get(name)
+        if field is not None and field.python_only is not None:
+            sink.fault((None, name), f"not set in a file; {field.python_only}", "remove it", value=shown(value))
 
 
 def _placed(

@@ -27,7 +27,7 @@ from aether_deploy.fleet.defaults import class_defaults
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.expansion import SECTIONS, Steps, find_layer, node_of_workload, value_at
 from aether_deploy.platform.layers import Document, Evaluation, Origin, Setting
-from aether_deploy.problems import ConfigError, Problem, shown, suggestion
+from aether_deploy.problems import ConfigError, Problem, did_you_mean, shown, suggestion
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,21 +74,20 @@ def explain_field(path: str) -> Explanation:
     node: Node = compile_type(Platform)
     owner: type[Config] = Platform
     field: FieldSpec | None = None
-    section = None
+    names: list[str] = []  # the fields on the way, without items
     for step in Setting(path, None).steps if path not in ("", "$") else ():
         node = _opened(node)
         cls = _class_of(node)
         known = spec_of(cls).by_name if cls else {}
         if step in known:
             owner, field = cls or owner, known[str(step)]
-            node, section = field.node, str(step) if step in SECTIONS else section
+            node = field.node
+            names.append(str(step))
         elif isinstance(node, MapNode) or isinstance(step, int):
             node = child(node, step)
-        elif field is not None and list_key(field.node):
-            continue  # the name of an item
-        else:
+        elif field is None or not list_key(field.node) or did_you_mean(str(step), known):
             raise _unknown(path, str(step), known)
-    return _explanation(path or "$", owner, field, _opened(node), section)
+    return _explanation(path or "$", owner, field, _opened(node), tuple(names))
 
 
 def _unknown(path: str, step: str, known: Mapping[str, Any]) -> ConfigError:
@@ -111,7 +110,7 @@ def _class_of(node: Node) -> type[Config] | None:
 
 
 def _explanation(
-    path: str, owner: type[Config], field: FieldSpec | None, inner: Node, section: str | None
+    path: str, owner: type[Config], field: FieldSpec | None, inner: Node, names: tuple[str, ...]
 ) -> Explanation:
     cls = _class_of(inner)
     words = field_descriptions(cls) if cls else {}
@@ -124,7 +123,7 @@ def _explanation(
         description=said,
         type=type_text(field.node),
         unit=unit_of(field.name),
-        default=_default_text(field, path, section),
+        default=_default_text(field, names),
         rule=rule_of(cls or owner),
         fields=fields,
     )
@@ -157,20 +156,17 @@ def _plural(text: str) -> str:
     return f"{noun}s" if space and article in ("a", "an") else text
 
 
-def _default_text(field: FieldSpec, path: str, section: str | None) -> str | None:
+def _default_text(field: FieldSpec, names: tuple[str, ...]) -> str | None:
     if field.required:
         return "required"
-    if field.default is not UNSET:
-        return shown_value(field.default)
-    names = [step for step in Setting(path, None).steps if isinstance(step, str)]
-    found = []
-    for name in (section,) if section else SECTIONS:
-        held: Any = class_defaults(name, {"name": "x", "image": "x"})
-        for step in names:
-            held = held[step] if isinstance(held, Mapping) and step in held else held
-        if not isinstance(held, Mapping | list):
-            found.append(f"{shown_value(held)} ({name})")
-    return ", ".join(found) or "by the workload's class"
+    sections = [name for name in SECTIONS if name in names[:2]] or (SECTIONS if names[0] == "defaults" else [])
+    inner = names[2:] if names[0] == "defaults" else names[1:]
+    given = {name: value_at(class_defaults(name, {}), inner) for name in sections} if inner else {}
+    said = {name: shown_value(value) for name, value in given.items() if value is not UNSET}
+    if said:
+        alike = len(set(said.values())) == 1
+        return next(iter(said.values())) if alike else ", ".join(f"{text} ({name})" for name, text in said.items())
+    return None if field.default is UNSET else shown_value(field.default)
 
 
 def shown_value(value: object) -> str:
@@ -231,6 +227,11 @@ def _steps(path: str, values: object) -> Steps:
         keyed = list_key(node)
         if isinstance(values, list | tuple) and isinstance(step, str) and keyed:
             names = [keyed.key_of(item) for item in values]
+            inside = len(found) > 1 and found[0] in SECTIONS
+            if step not in names and inside:
+                found.append(step)  # a default of the class may have that name
+                values, node = UNSET, child(node, step)
+                continue
             if step not in names:
                 known = [str(name) for name in names]
                 fix = suggestion(step, known, f"known are {', '.join(known)}")
@@ -247,8 +248,11 @@ def _by_name(steps: list[str | int], config: DeploymentConfig | None) -> list[st
     found: list[str | int] = []
     for step in steps:
         if isinstance(held, tuple) and isinstance(step, str):
-            names = [getattr(item, "name", getattr(item, "service", None)) for item in held]
-            step = names.index(step) if step in names else step
+            names = [str(getattr(item, "name", getattr(item, "service", ""))) for item in held]
+            if step not in names:
+                fix = suggestion(step, names, f"known are {', '.join(names)}")
+                raise ConfigError([Problem(path=path_text(found), reason=f"has no item {shown(step)}", fix=fix)])
+            step = names.index(step)
         found.append(step)
         held = _attribute(held, (step,))
     return found

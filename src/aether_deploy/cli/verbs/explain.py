@@ -24,6 +24,8 @@ def command(
     (worlds.world-server.scaling.max_replicas@ap-south-1).
     """
     if not files:
+        if "@" in path:
+            raise click.UsageError("a region after @ asks for a value; give the FILE that holds it")
         explanation = explain_field(path)
     else:
         description = read_files(files, settings)
