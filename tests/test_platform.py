@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import pytest
-
 from aether_deploy import DeploymentConfig, Platform, PvcConfig, RegionConfig
-from tests.platform_cases import bodies, cluster, evaluate, platform, render, said
+from tests.platform_cases import bodies, cluster, evaluate, platform, render
 from tests.rule_case import DIGEST, IMAGE
 
 ELSEWHERE = """
@@ -18,23 +16,9 @@ services:
 """
 
 
-def policy(objects: dict[tuple[str, str], dict[str, Any]], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = objects["NetworkPolicy", name]["spec"]
-    return found
-
-
 def pod(objects: dict[tuple[str, str], dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = objects[kind, name]["spec"]["template"]["spec"]
     return found
-
-
-def env(objects: dict[tuple[str, str], dict[str, Any]], kind: str, name: str) -> dict[str, str]:
-    return {each["name"]: each["value"] for each in pod(objects, kind, name)["containers"][0].get("env", ())}
-
-
-def pods_of(name: str) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/instance": name, "app.kubernetes.io/name": name}
-    return {"podSelector": {"matchLabels": labels}}
 
 
 # --- expansion
@@ -213,155 +197,6 @@ def test_names_in_the_cluster_hold_no_version_and_no_environment() -> None:
     )
 
     assert one == other
-
-
-# --- uses
-
-
-def test_what_is_used_is_told_by_the_environment_of_the_pod() -> None:
-    objects = render("us-east-1", "services: [{name: gateway, env: {AETHER_MATCHMAKING_HOST: mine}}]")
-
-    assert env(objects, "Deployment", "gateway") == {
-        "AETHER_MATCHMAKING_HOST": "mine",
-        "AETHER_MATCHMAKING_PORT_HTTP": "8080",
-        "AETHER_WORLD_SERVER_HOST": "world-server.aether-prod.svc",
-        "AETHER_WORLD_SERVER_PORT_GAME": "7777",
-        "AETHER_WORLD_SERVER_PORT_HTTP": "8080",
-    }
-
-
-def test_uses_opens_the_network_on_both_sides() -> None:
-    objects = render("us-east-1")
-    ports = [{"protocol": "TCP", "port": 8080}, {"protocol": "UDP", "port": 3478}]
-
-    assert {"to": [pods_of("voice-relay")], "ports": ports} in policy(objects, "world-server")["egress"]
-    assert {"from": [pods_of("world-server")], "ports": ports} in policy(objects, "voice-relay")["ingress"]
-
-
-def test_what_nobody_uses_or_exposes_lets_only_prometheus_in() -> None:
-    objects = render("us-east-1", "services: [{name: gateway, uses: []}]")
-
-    assert policy(objects, "gateway")["ingress"] == [
-        {"from": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}
-    ]
-
-
-def test_prometheus_comes_from_its_namespace_only_where_it_is_known() -> None:
-    objects = render("us-east-1", "observability: {prometheus: {url: 'http://p:9090', namespace: monitoring}}")
-
-    selector = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
-
-    assert policy(objects, "gateway")["ingress"] == [
-        {"from": [{"namespaceSelector": selector}], "ports": [{"protocol": "TCP", "port": 8080}]}
-    ]
-
-
-def test_every_pod_may_ask_dns_even_where_it_answers_on_the_node() -> None:
-    objects = render("us-east-1")
-
-    for name in ("world-server", "gateway", "matchmaking", "voice-relay"):
-        assert policy(objects, name)["egress"][0] == {
-            "to": [
-                {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
-                {"ipBlock": {"cidr": "169.254.0.0/16"}},
-            ],
-            "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-        }
-
-
-def test_what_is_exposed_may_be_reached_from_anywhere_on_those_ports_only() -> None:
-    objects = render("us-east-1", "services: [{name: voice-relay, expose: {ports: [rtp]}}]")
-
-    assert {"ports": [{"protocol": "UDP", "port": 3478}]} in policy(objects, "voice-relay")["ingress"]
-
-
-def test_further_addresses_are_allowed_by_block() -> None:
-    text = "services: [{name: gateway, network: {allow_from: [198.51.100.0/24], allow_to: ['2001:db8::/32']}}]"
-    objects = render("us-east-1", text)
-
-    assert {
-        "from": [{"ipBlock": {"cidr": "198.51.100.0/24"}}],
-        "ports": [{"protocol": "TCP", "port": 8080}],
-    } in policy(objects, "gateway")["ingress"]
-    assert {"to": [{"ipBlock": {"cidr": "2001:db8::/32"}}]} in policy(objects, "gateway")["egress"]
-
-
-# --- what runs elsewhere
-
-
-def test_what_is_not_placed_here_is_a_name_for_its_endpoint() -> None:
-    objects = render("eu-west-1", ELSEWHERE)
-
-    assert ("Deployment", "matchmaking") not in objects
-    assert objects["Service", "matchmaking"]["spec"] == {
-        "type": "ExternalName",
-        "externalName": "us-east-1.us-east-1.prod.example.com",
-        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
-    }
-    assert env(objects, "Deployment", "gateway")["AETHER_MATCHMAKING_HOST"] == "matchmaking.aether-prod.svc"
-
-
-def test_what_is_not_used_where_it_does_not_run_leaves_nothing_there() -> None:
-    objects = render("eu-west-1", "services: [{name: gateway, uses: []}, {name: matchmaking, regions: [us-east-1]}]")
-
-    assert [name for _, name in objects if name.startswith("matchmaking")] == []
-
-
-def test_the_way_out_leads_to_the_listed_addresses() -> None:
-    egress = policy(render("eu-west-1", ELSEWHERE), "gateway")["egress"]
-
-    assert egress[1:] == [
-        {
-            "to": [pods_of("world-server")],
-            "ports": [{"protocol": "TCP", "port": 8080}, {"protocol": "UDP", "port": 7777}],
-        },
-        {"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]},
-    ]
-
-
-def test_without_addresses_the_way_out_is_open_on_the_exposed_ports_and_a_warning_says_so() -> None:
-    open_way = "services: [{name: gateway, network: null}]"
-    system = platform(ELSEWHERE, open_way)
-
-    egress = policy(bodies(cluster(system, "eu-west-1")), "gateway")["egress"]
-
-    assert {"ports": [{"protocol": "TCP", "port": 8080}]} in egress
-    assert said(ELSEWHERE, open_way) == [
-        "$.services[0].uses[1]: warning: is 'matchmaking'; outside eu-west-1, so its ports are open to any address "
-        "from here\n  fix: list its addresses in network.allow_to of 'gateway'"
-    ]
-
-
-NEAREST = {
-    "by links": ("links: [{between: [r-a, r-c], latency_ms: 90}, {between: [r-b, r-c], latency_ms: 10}]", "r-b"),
-    "by links that turn it round": (
-        "links: [{between: [r-a, r-c], latency_ms: 10}, {between: [r-b, r-c], latency_ms: 90}]",
-        "r-a",
-    ),
-    "by distance where no link is known": ("links: [{between: [r-a, r-b], latency_ms: 10}]", "r-b"),
-    "by file order where both are as far": (
-        "links: [{between: [r-a, r-c], latency_ms: 50}, {between: [r-b, r-c], latency_ms: 50}]",
-        "r-a",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", NEAREST)
-def test_the_nearest_placement_is_found(case: str) -> None:
-    links, expected = NEAREST[case]
-    text = f"""
-regions:
-  - {{code: us-east-1, enabled: false}}
-  - {{code: eu-west-1, enabled: false}}
-  - {{code: r-a, provider: aws, zones: [a], location: {{lat: 0, lon: 0}}}}
-  - {{code: r-b, provider: aws, zones: [a], location: {{lat: 0, lon: 40}}}}
-  - {{code: r-c, provider: aws, zones: [a], location: {{lat: 0, lon: 50}}}}
-services: [{{name: matchmaking, regions: [r-a, r-b]}}]
-{links}
-"""
-    objects = render("r-c", ELSEWHERE, text)
-
-    assert objects["Service", "matchmaking"]["spec"]["externalName"] == f"{expected}.{expected}.prod.example.com"
 
 
 # --- built in Python

@@ -68,13 +68,15 @@ def test_without_go_every_program_that_needs_it_says_so_and_the_others_still_com
 
 
 def test_without_network_the_installer_says_so_and_leaves_nothing_to_be_found(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     go = put(tmp_path / "bin" / "go")
     go.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
 
     assert main(["kube-score"]) == 3
-    assert capsys.readouterr().err.splitlines()[1:] == [
+    assert capfd.readouterr().err.splitlines() == [
+        "bringing kube-score v1.20.0 (a minute the first time) …",
+        "no network",
         "cannot bring kube-score: `go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0` "
         "ended with exit code 1",
         "  fix: its own message above says why; it needs the network, or a proxy that its settings name",

@@ -15,6 +15,8 @@ from pathlib import Path
 
 MODULE = Path(__file__).resolve().parents[1] / "controlplane" / "kubernetes"
 COMMAND = "python tools/build_kubectl.py"
+GO_FIX = "install it from https://go.dev/dl/ so that `go` is on PATH"
+NETWORK_FIX = "its own message above says why; it needs the network, or a proxy that its settings name"
 
 
 class BuildError(Exception):
@@ -43,7 +45,7 @@ def build(target: Path) -> None:
     """
     go = shutil.which("go")
     if go is None:
-        raise BuildError("Go is missing\n  fix: install it from https://go.dev/dl/ so that `go` is on PATH")
+        raise BuildError(f"Go is missing\n  fix: {GO_FIX}")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     flags = ["-trimpath", "-buildvcs=false", "-ldflags", _linker_flags(kubernetes_version())]
@@ -55,7 +57,7 @@ def build(target: Path) -> None:
             check=False,
         )
         if built.returncode != 0:
-            raise BuildError(f"`go build` in {MODULE} ended with exit code {built.returncode}")
+            raise BuildError(f"`go build` in {MODULE} ended with exit code {built.returncode}\n  fix: {NETWORK_FIX}")
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

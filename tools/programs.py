@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import build_kubectl
-from tools.build_kubectl import BuildError
+from tools.build_kubectl import GO_FIX, NETWORK_FIX, BuildError
 
 COMMAND = "python -m tools.programs"
 KUBE_SCORE = "v1.20.0"
 CHECKOV = "3.3.30"
 CHECKOV_PYTHONS = range(10, 13)  # minor versions of Python 3 that it declares
-GO_FIX = "install it from https://go.dev/dl/ so that `go` is on PATH"
-NETWORK_FIX = "its own message above says why; it needs the network, or a proxy that its settings name"
 
 
 @dataclass(frozen=True)
@@ -112,8 +110,8 @@ def _kube_score_version() -> str:
 
 
 def _run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
-    # Their standard output is not ours: that carries paths.
-    done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+    # What it prints goes to stderr (2): our standard output carries paths.
+    done = subprocess.run(command, env=environment, stdout=2, check=False)
     if done.returncode != 0:
         words = " ".join([Path(command[0]).name, *command[1:]])
         raise BuildError(f"`{words}` ended with exit code {done.returncode}\n  fix: {NETWORK_FIX}")

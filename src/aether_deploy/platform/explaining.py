@@ -65,8 +65,12 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         return {name: getattr(self, name) for name in self.__struct_fields__}
 
 
-def explain_field(path: str) -> Explanation:
+def explain_field(path: str, *, items_exist: bool = False) -> Explanation:
     """Return what the field at ``path`` is. List items may be left out or named: ``worlds.scaling``.
+
+    Args:
+        path: The field's path.
+        items_exist: A step that is no field names an item; else it may be a field that is misspelt.
 
     Raises:
         ConfigError: If there is no such field.
@@ -85,7 +89,7 @@ def explain_field(path: str) -> Explanation:
             names.append(str(step))
         elif isinstance(node, MapNode) or isinstance(step, int):
             node = child(node, step)
-        elif field is None or not list_key(field.node) or did_you_mean(str(step), known):
+        elif field is None or not list_key(field.node) or not items_exist and did_you_mean(str(step), known):
             raise _unknown(path, str(step), known)
     return _explanation(path or "$", owner, field, _opened(node), tuple(names))
 
@@ -185,7 +189,7 @@ def explain_value(path: str, document: Document, evaluation: Evaluation) -> tupl
     """
     assert evaluation.platform is not None
     bare, _, region = path.partition("@")
-    explanation = explain_field(bare)
+    explanation = explain_field(bare, items_exist=True)
     steps = _steps(bare, evaluation.values)
     if len(steps) > 1 and steps[0] in SECTIONS:
         return _explain_entry(explanation, path, steps, region, document, evaluation)
