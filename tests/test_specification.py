@@ -35,7 +35,7 @@ METRIC = CustomMetric(name="aether_world_player_count", target_value=50, metric_
 TOPOLOGY = TopologyConfig(
     spread_across_zones=True,
     topology_key="topology.kubernetes.io/zone",
-    preferred_colocation=[AffinityRule(service="voice-relay", weight=80)],  # type: ignore[arg-type]
+    preferred_colocation=[AffinityRule(service="voice-relay", weight=80)],
 )
 PROBES = ProbeConfig(
     liveness=Probe(path="/healthz", port=8080, initial_delay_secs=10, period_secs=15, failure_threshold=3),

@@ -20,6 +20,8 @@ Severity = Literal["error", "warning"]
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One fault: where it is, what it is, and how to mend it.
 
+    Path, reason and fix are each one line that can be printed: what they quote of a file is escaped.
+
     Attributes:
         path: JSONPath of the value, from the document's root: ``$.worlds[0].image``.
         reason: What is wrong, without the value: ``less than min_replicas, which is 6``.
@@ -43,6 +45,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     column: int | None = None
     environment: str | None = None
     key: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("path", "reason", "fix"):
+            text = getattr(self, name)
+            if not text.isprintable():
+                msgspec.structs.force_setattr(self, name, printable(text))
 
     @property
     def message(self) -> str:
@@ -86,6 +94,13 @@ class InvariantError(Exception):
     """A promise of this program was broken by this program."""
 
 
+def printable(text: str) -> str:
+    """Return ``text`` on one line, with escapes for what cannot be printed: ``\\n``, ``\\u2028``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class Shown(str):
     """A value that was already made ready for a message."""
 
@@ -101,7 +116,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value[:61])
+        text = printable(value[:61])
         return f"'{text[:57]}...'" if len(value) > 60 else f"'{text}'"
     if isinstance(value, (int, float)):
         text = str(getattr(value, "text", value))  # as the file spells it: 1.30 is not 1.3

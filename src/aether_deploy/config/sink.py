@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from aether_deploy.problems import Problem, Severity
+from aether_deploy.problems import Problem, Severity, printable
 
 Path = tuple[Any, str | int] | None
 """A place as a chain ``(parent, step)``; None is the root. Cheap to extend, written out only for a fault."""
@@ -33,7 +33,7 @@ def steps(path: Path) -> tuple[str | int, ...]:
 
 
 def path_text(path: Iterable[str | int]) -> str:
-    """Return the JSONPath of ``path``: ``$.worlds[0].labels['a.b/c']``."""
+    """Return the JSONPath of ``path``: ``$.worlds[0].labels['a.b/c']``; on one line, whatever the keys hold."""
     text = "$"
     for step in path:
         if isinstance(step, int):
@@ -42,7 +42,7 @@ def path_text(path: Iterable[str | int]) -> str:
             text += f".{step}"
         else:
             escaped = step.replace("\\", "\\\\").replace("'", "\\'")
-            text += f"['{escaped}']"
+            text += f"['{printable(escaped)}']"
     return text
 
 

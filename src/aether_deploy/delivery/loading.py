@@ -181,8 +181,8 @@ def read_description(paths: Sequence[str], settings: Iterable[tuple[str, str]] =
 
 
 def _read_text(path: str) -> str:
-    def fault(reason: str, fix: str) -> ConfigError:
-        return ConfigError([Problem(path="$", reason=reason, fix=fix, file=path)])
+    def fault(reason: str, fix: str, line: int | None = None, column: int | None = None) -> ConfigError:
+        return ConfigError([Problem(path="$", reason=reason, fix=fix, file=path, line=line, column=column)])
 
     try:
         data = _read_bytes(path)
@@ -196,8 +196,9 @@ def _read_text(path: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise fault(f"line {line} is not UTF-8", "save it as UTF-8") from error
+        before = data[: error.start].decode("utf-8")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise fault(f"holds the byte 0x{data[error.start]:02X}, not UTF-8", "save it as UTF-8", line, column) from error
 
 
 def _read_bytes(path: str) -> bytes:

@@ -202,6 +202,7 @@ class DeploymentConfig(Config):
 
     kind_follows_the_volume = rule(rules.kind_follows_the_volume)
     names_fit = rule(rules.names_fit)
+    namespace_is_hardened = rule(rules.namespace_is_hardened)
     image_is_pinned = rule(rules.image_is_pinned)
     ports_are_distinct = rule(rules.ports_are_distinct)
     port_names_exist = rule(rules.port_names_exist)

@@ -8,6 +8,7 @@ from aether_deploy.config.sink import UNCARRIED
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.parts import ContainerConfig, PreStopConfig, ResourceRequirements
 from aether_deploy.fleet.surroundings import Peer, Surroundings
+from aether_deploy.fleet.waivers import joined_annotations
 from aether_deploy.manifest.labels import object_labels, selector_labels
 from aether_deploy.placement.config import Neighbour, affinity_fragment, spread_fragment
 from aether_deploy.probes.config import Probe, ProbeConfig, probe_fragment
@@ -41,7 +42,7 @@ def metadata_of(
         "namespace": config.namespace,
         "labels": labels_of(config, surroundings),
     }
-    said = {**config.annotations, **(annotations or {})}
+    said = joined_annotations(config.annotations, annotations or {})
     if said:
         metadata["annotations"] = dict(sorted(said.items()))
     return metadata

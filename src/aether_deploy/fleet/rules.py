@@ -15,7 +15,8 @@ from aether_deploy.problems import suggestion
 if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
 
-SECRET_NAME = re.compile(r"(?i)(^|_)(secret|password|passwd|token|api_?key|private_?key|credentials?)(_|$)")
+# kube-linter takes "secret" anywhere in the name; the other words count as whole words.
+SECRET_NAME = re.compile(r"(?i)secret|(^|_)(password|passwd|token|api_?key|private_?key|credentials?)(_|$)")
 CONTROLLER_NAME_MAX = 52  # a StatefulSet's pods carry "<name>-<10 characters>" as a label, which has 63
 NAME_MAX = 63
 
@@ -69,6 +70,17 @@ def tag_of(image: str) -> str | None:
     name = image.partition("@")[0]
     _, colon, tag = name.rpartition(":")
     return tag if colon and "/" not in tag else None
+
+
+def namespace_is_hardened(self: "DeploymentConfig") -> Iterator[Fault]:
+    if self.namespace == "default":
+        yield Fault(
+            ("namespace",),
+            "the namespace that everything without one lands in, and that nothing hardens",
+            "give it a namespace of its own",
+            self.namespace,
+            "warning",
+        )
 
 
 def image_is_pinned(self: "DeploymentConfig") -> Iterator[Fault]:

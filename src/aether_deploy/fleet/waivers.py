@@ -51,6 +51,9 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True):
         }[bearer]
 
 
+_IGNORED = "kube-score/ignore"
+_SKIP = "checkov.io/skip"
+
 WAIVERS: dict[str, Waiver] = {
     "cpu_limit": Waiver(
         meaning="`resources.cpu_limit` is none",
@@ -124,6 +127,17 @@ WAIVERS: dict[str, Waiver] = {
 }
 
 
+def joined_annotations(own: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Return the author's annotations and ours. Checks that the author skips himself stay skipped."""
+    joined = {**own, **ours}
+    if _IGNORED in own and _IGNORED in ours:
+        checks = {check.strip() for text in (own[_IGNORED], ours[_IGNORED]) for check in text.split(",")}
+        joined[_IGNORED] = ",".join(sorted(checks - {""}))
+    skips = [text for said in (own, ours) for key, text in said.items() if key.startswith(_SKIP)]
+    kept = {key: text for key, text in joined.items() if not key.startswith(_SKIP)}
+    return kept | {f"{_SKIP}{place}": text for place, text in enumerate(skips, 1)}
+
+
 def waiver_annotations(reasons: Mapping[str, str | None], bearer: Bearer) -> dict[str, str]:
     """Return the annotations of one object that waive ``reasons``.
 
@@ -142,7 +156,7 @@ def waiver_annotations(reasons: Mapping[str, str | None], bearer: Bearer) -> dic
         ignored += checks.kube_score
         annotations |= {f"ignore-check.kube-linter.io/{check}": reason for check in checks.kube_linter}
         annotations |= {f"polaris.fairwinds.com/{check}-exempt": "true" for check in checks.polaris}
-    annotations |= {f"checkov.io/skip{place}": skip for place, skip in enumerate(skips, 1)}
+    annotations |= {f"{_SKIP}{place}": skip for place, skip in enumerate(skips, 1)}
     if ignored:
-        annotations["kube-score/ignore"] = ",".join(sorted(set(ignored)))
+        annotations[_IGNORED] = ",".join(sorted(set(ignored)))
     return annotations

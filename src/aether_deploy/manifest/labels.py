@@ -12,13 +12,16 @@ RESERVED_PREFIXES = ("app.kubernetes.io/", "apps.kubernetes.io/", "kubernetes.io
 
 
 def selector_labels(name: str) -> dict[str, str]:
-    """Return the labels by which Services, budgets and policies find the pods of workload ``name``."""
-    return {INSTANCE: name, NAME: name}
+    """Return the label by which Services, budgets and policies find the pods of workload ``name``.
+
+    One label is enough inside a namespace, and polaris counts a network policy by two labels as none.
+    """
+    return {INSTANCE: name}
 
 
 def object_labels(name: str, *, component: str, system: str | None, own: Mapping[str, str]) -> dict[str, str]:
     """Return the labels of an object of workload ``name``, sorted: ours and the user's ``own``."""
-    labels = {**own, **selector_labels(name), COMPONENT: component, MANAGED_BY: "aether-deploy"}
+    labels = {**own, INSTANCE: name, NAME: name, COMPONENT: component, MANAGED_BY: "aether-deploy"}
     if system is not None:
         labels[PART_OF] = system
     return dict(sorted(labels.items()))

@@ -22,11 +22,11 @@ from aether_deploy.config.nodes import (
     compile_type,
 )
 from aether_deploy.config.sink import path_text
-from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.defaults import class_defaults
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.expansion import SECTIONS, Steps, find_layer, node_of_workload, value_at
 from aether_deploy.platform.layers import Document, Evaluation, Origin, Setting
+from aether_deploy.platform.parts import Workload
 from aether_deploy.problems import ConfigError, Problem, did_you_mean, shown, suggestion
 
 
@@ -79,23 +79,35 @@ def explain_field(path: str, *, items_exist: bool = False) -> Explanation:
     owner: type[Config] = Platform
     field: FieldSpec | None = None
     names: list[str] = []  # the fields on the way, without items
+    in_item = False
     for step in Setting(path, None).steps if path not in ("", "$") else ():
         node = _opened(node)
         cls = _class_of(node)
         known = spec_of(cls).by_name if cls else {}
         if step in known:
-            owner, field = cls or owner, known[str(step)]
+            owner, field, in_item = cls or owner, known[str(step)], False
             node = field.node
             names.append(str(step))
-        elif isinstance(node, MapNode) or isinstance(step, int):
+        elif isinstance(node, MapNode):
             node = child(node, step)
-        elif field is None or not list_key(field.node) or not items_exist and did_you_mean(str(step), known):
+        elif field is not None and not in_item and _names_item(field, step, known, items_exist=items_exist):
+            in_item = True
+        else:
             raise _unknown(path, str(step), known)
     return _explanation(path or "$", owner, field, _opened(node), tuple(names))
 
 
+def _names_item(field: FieldSpec, step: str | int, known: Mapping[str, FieldSpec], *, items_exist: bool) -> bool:
+    if isinstance(step, int):
+        return isinstance(field.node, ListNode)
+    return list_key(field.node) is not None and (items_exist or did_you_mean(step, known) is None)
+
+
 def _unknown(path: str, step: str, known: Mapping[str, Any]) -> ConfigError:
     fields = [name for name, field in known.items() if not field.python_only]
+    if path == step and step in spec_of(Workload).by_name:
+        fix = f"it is a field of workloads: worlds.{step} or services.{step}"
+        return ConfigError([Problem(path=path, reason=f"has no field {shown(step)}", fix=fix)])
     fix = suggestion(step, fields, f"known are {', '.join(fields)}" if fields else "leave it out: it has no fields")
     return ConfigError([Problem(path=path, reason=f"has no field {shown(step)}", fix=fix)])
 
@@ -189,8 +201,8 @@ def explain_value(path: str, document: Document, evaluation: Evaluation) -> tupl
     """
     assert evaluation.platform is not None
     bare, _, region = path.partition("@")
-    explanation = explain_field(bare, items_exist=True)
     steps = _steps(bare, evaluation.values)
+    explanation = explain_field(bare, items_exist=True)
     if len(steps) > 1 and steps[0] in SECTIONS:
         return _explain_entry(explanation, path, steps, region, document, evaluation)
     value = value_at(evaluation.values, steps)
@@ -217,49 +229,74 @@ def _explain_entry(
         default = {"enabled": "true", "regions": "all"}.get(str(inner[0]), "{}")
         text = default if value is UNSET else shown_value(value)
         return msgspec.structs.replace(explanation, value=text, origin="default"), origin
-    value = _attribute(found.config, tuple(_by_name(inner, found.config)))
-    at = find_layer(tuple(inner), found.layers, found.values, node_of_workload())
+    names, written = _named_and_written(inner, found.values)
+    value = _held(found.config, names)
+    at = None if written is None else find_layer(written, found.layers, found.values, node_of_workload())
     explained = msgspec.structs.replace(explanation, value=shown_value(value), origin=f"default of {section}")
     return explained, None if at is None else document.origin(evaluation, at)
 
 
 def _steps(path: str, values: object) -> Steps:
-    """Return the steps of ``path`` with names of list items as positions."""
+    """Return the steps of ``path``, with names of list items as positions as far as the items of sections."""
     node: Node = compile_type(Platform)
     found: list[str | int] = []
-    for step in Setting(path, None).steps:
+    steps = Setting(path, None).steps
+    for step in steps:
         keyed = list_key(node)
         if isinstance(values, list | tuple) and isinstance(step, str) and keyed:
-            names = [keyed.key_of(item) for item in values]
-            inside = len(found) > 1 and found[0] in SECTIONS
-            if step not in names and inside:
-                found.append(step)  # a default of the class may have that name
-                values, node = UNSET, child(node, step)
-                continue
-            if step not in names:
-                known = [str(name) for name in names]
-                fix = suggestion(step, known, f"known are {', '.join(known)}")
-                raise ConfigError([Problem(path=path, reason=f"{path_text(found)} has no item {shown(step)}", fix=fix)])
-            step = names.index(step)
+            names = [str(keyed.key_of(item)) for item in values]
+            step = _place_in(names, step, path_text(found), path)
         found.append(step)
         values, node = value_at(values, (step,)), child(node, step)
+        if len(found) == 2 and found[0] in SECTIONS:
+            return (*found, *steps[2:])
     return tuple(found)
 
 
-def _by_name(steps: list[str | int], config: DeploymentConfig | None) -> list[str | int]:
-    """Return ``steps`` inside a workload; lists there may hold defaults, so items go by name."""
-    held: Any = config
-    found: list[str | int] = []
+def _place_in(names: list[str], name: str, where: str, path: str) -> int:
+    if name in names:
+        return names.index(name)
+    problem = Problem(
+        path=path,
+        reason=f"{where} has no item {shown(name)}",
+        fix=suggestion(name, names, f"name one of its items: {', '.join(names)}"),
+    )
+    raise ConfigError([problem])
+
+
+def _named_and_written(steps: list[str | int], values: object) -> tuple[list[str | int], Steps | None]:
+    """Return ``steps`` inside an entry with items by name, and by position in what its layers say.
+
+    The second is None for what no layer says: a default of the class.
+    """
+    node: Node = node_of_workload()
+    names: list[str | int] = []
+    written: list[str | int] = []
     for step in steps:
+        keyed = list_key(node)
+        if keyed is not None:
+            keys = [keyed.key_of(item) for item in values] if isinstance(values, list | tuple) else []
+            name = keys[step] if isinstance(step, int) and step < len(keys) else step
+            names.append(str(name))
+            if name not in keys:
+                return [*names, *steps[len(names) :]], None
+            step = keys.index(name)
+        else:
+            names.append(step)
+        written.append(step)
+        values, node = value_at(values, (step,)), child(node, step)
+    return names, tuple(written)
+
+
+def _held(config: object, names: list[str | int]) -> Any:
+    """Return what a workload holds at ``names``, items of lists by their name."""
+    held: Any = config
+    for number, step in enumerate(names):
         if isinstance(held, tuple) and isinstance(step, str):
-            names = [str(getattr(item, "name", getattr(item, "service", ""))) for item in held]
-            if step not in names:
-                fix = suggestion(step, names, f"known are {', '.join(names)}")
-                raise ConfigError([Problem(path=path_text(found), reason=f"has no item {shown(step)}", fix=fix)])
-            step = names.index(step)
-        found.append(step)
+            known = [str(getattr(item, "name", getattr(item, "service", ""))) for item in held]
+            step = _place_in(known, step, ".".join(map(str, names[:number])), ".".join(map(str, names)))
         held = _attribute(held, (step,))
-    return found
+    return held
 
 
 def _attribute(value: Any, steps: Steps) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from aether_deploy.config.base import Config, Fault, rule
-from aether_deploy.config.marks import Keyed, Partial, TextRule, WholeRule
+from aether_deploy.config.marks import Keyed, Partial, PythonOnly, TextRule, WholeRule
 from aether_deploy.config.types import (
     Count,
     DnsLabel,
@@ -172,6 +172,8 @@ class Workload(DeploymentConfig):
         per_region: What differs in a region, by its code: an overlay of the entry.
     """
 
+    # Only its platform knows the namespace of an entry; this stands for it until then.
+    namespace: Annotated[DnsLabel, PythonOnly("it follows from the system's name and the environment")] = "unplaced"
     enabled: bool = True
     regions: Literal["all"] | Sequence[DnsLabel] = "all"
     per_region: dict[DnsLabel, Annotated[Mapping[str, Any], Partial(of=DeploymentConfig, checked=())]] = {}
