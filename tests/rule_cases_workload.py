@@ -43,6 +43,16 @@ WORKLOADS: dict[str, RuleCase] = {
             "  fix: shorten it"
         ],
     ),
+    "a workload lands where everything does": RuleCase(
+        rule="DeploymentConfig.namespace_is_hardened",
+        bad={"namespace": "default"},
+        good={"namespace": "aether"},
+        says=[
+            "$.namespace: warning: is 'default'; the namespace that everything without one lands in, and that "
+            "nothing hardens\n"
+            "  fix: give it a namespace of its own"
+        ],
+    ),
     "an image has neither tag nor digest": RuleCase(
         rule="DeploymentConfig.image_is_pinned",
         bad={"image": "registry:5000/gateway"},

@@ -95,7 +95,7 @@ def test_the_selector_finds_the_pods_and_holds_nothing_that_changes(objects: Obj
     selector = workload_of(objects)["spec"]["selector"]["matchLabels"]
 
     assert selector.items() <= labels_of(objects).items()
-    assert set(selector) == {"app.kubernetes.io/instance", "app.kubernetes.io/name"}
+    assert set(selector) == {"app.kubernetes.io/instance"}
 
 
 @every_workload

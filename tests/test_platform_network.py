@@ -16,10 +16,7 @@ services:
 """
 
 
-SELECTOR = {
-    name: {"app.kubernetes.io/instance": name, "app.kubernetes.io/name": name}
-    for name in ("world-server", "gateway", "voice-relay")
-}
+SELECTOR = {name: {"app.kubernetes.io/instance": name} for name in ("world-server", "gateway", "voice-relay")}
 
 
 def policy(objects: dict[tuple[str, str], dict[str, Any]], name: str) -> dict[str, Any]:

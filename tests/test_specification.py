@@ -228,12 +228,7 @@ def test_pods_prefer_the_zone_of_related_services() -> None:
             {
                 "weight": 80,
                 "podAffinityTerm": {
-                    "labelSelector": {
-                        "matchLabels": {
-                            "app.kubernetes.io/instance": "voice-relay",
-                            "app.kubernetes.io/name": "voice-relay",
-                        }
-                    },
+                    "labelSelector": {"matchLabels": {"app.kubernetes.io/instance": "voice-relay"}},
                     "namespaces": ["aether-prod"],
                     "topologyKey": "topology.kubernetes.io/zone",
                 },

@@ -46,7 +46,7 @@ def documents_of(config: DeploymentConfig) -> dict[str, dict[str, Any]]:
 
 
 def test_a_kind_that_disagrees_with_the_volume_is_a_warning_and_the_volume_decides() -> None:
-    config = DeploymentConfig(name="world", image=IMAGE, pvc=PVC, kind=WorkloadKind.Deployment)
+    config = DeploymentConfig(name="world", namespace="aether-prod", image=IMAGE, pvc=PVC, kind=WorkloadKind.Deployment)
 
     assert config.target_kind == "StatefulSet"
     assert [str(problem) for problem in config.problems()] == [

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aether_deploy.delivery.loading import load_platform
+    from aether_deploy.delivery.loading import load_platform, read_description
+    from aether_deploy.delivery.tree_writer import write_tree
     from aether_deploy.fleet.config import DeploymentConfig, WorkloadKind
     from aether_deploy.fleet.parts import (
         ConfigFile,
@@ -59,7 +60,8 @@ if TYPE_CHECKING:
 
 # Where each public name lives. Names are imported on first use, so that importing the package is cheap.
 _ROOMS = {
-    "delivery.loading": ("load_platform",),
+    "delivery.loading": ("load_platform", "read_description"),
+    "delivery.tree_writer": ("write_tree",),
     "fleet.config": ("DeploymentConfig", "WorkloadKind"),
     "fleet.parts": (
         "ConfigFile", "ContainerConfig", "DisruptionBudgetConfig", "DrainConfig", "ExposeConfig", "IdentityConfig",
@@ -148,9 +150,11 @@ __all__ = [
     "WorkloadKind",
     "load_platform",
     "platform_schema",
+    "read_description",
     "render_tree",
     "to_yaml",
     "to_yaml_documents",
+    "write_tree",
 ]
 
 if not TYPE_CHECKING:

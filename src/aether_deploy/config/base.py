@@ -63,11 +63,21 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """The fields and rules of a Config class, in the order of their definition."""
+    """The fields and rules of a Config class, in the order of their definition.
+
+    Attributes:
+        fields: Its fields.
+        by_name: The same by name.
+        defaults: Default of each field that is not required.
+        maps: Fields whose default is an empty mapping; every object gets one of its own.
+        required: Fields without a default.
+        rules: Its rules and those of its bases.
+    """
 
     fields: tuple[FieldSpec, ...]
     by_name: dict[str, FieldSpec]
     defaults: dict[str, Any]
+    maps: tuple[str, ...]
     required: frozenset[str]
     rules: tuple[Rule, ...]
 
@@ -104,6 +114,7 @@ def _compile_spec(cls: type["Config"]) -> Spec:
         fields=tuple(fields),
         by_name={field.name: field for field in fields},
         defaults={field.name: field.default for field in fields if not field.required},
+        maps=tuple(field.name for field in fields if type(field.default) is dict),
         required=frozenset(field.name for field in fields if field.required),
         rules=tuple(rules.values()),
     )
@@ -194,7 +205,7 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
             return sink.fault(path, "expected a mapping", "write a mapping: { ... }", value=shown(raw))
         spec = spec_of(cls)
         given = raw if sink.partial else cls.fill(raw)
-        values = {} if sink.partial else dict(spec.defaults)
+        values = {} if sink.partial else {**spec.defaults, **{name: {} for name in spec.maps}}
         _report_unknown(raw, spec, path, sink)
         if not sink.partial and not spec.required <= given.keys():
             for name in sorted(spec.required - given.keys()):

@@ -62,7 +62,7 @@ class TextNode(Node):
             return sink.fault(path, reason, "remove the character", value=shown(raw))
         rule = self.rule
         if rule is None:
-            return raw
+            return raw if self.placeholders is None else self._checked_placeholders(raw, path, sink)
         if rule.max_length is not None and len(raw) > rule.max_length:
             reason = f"has {len(raw)} characters; {rule.what} has at most {rule.max_length}"
             return sink.fault(path, reason, "shorten it", value=shown(raw))

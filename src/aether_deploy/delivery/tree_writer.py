@@ -1,8 +1,6 @@
 """Write a rendered tree to disk: complete, or completed by the next run.
 
-    with locked(root):
-        plan = plan_write(root, tree, environments={"prod"}, complete=True)
-        apply_write(root, plan)
+    write_tree(root, tree)
 
 The order is what makes it safe to interrupt. First the journal names every file that is about to change;
 then files are replaced one by one, old ones removed, the units' indexes replaced, the root's index last;
@@ -18,10 +16,10 @@ from contextlib import suppress
 
 from aether_deploy.delivery.disk import Obstacle, TreeBlockedError, joined, locked
 from aether_deploy.delivery.tree_plan import Change, WritePlan, plan_write, temporary_of
-from aether_deploy.gitops.tree import JOURNAL_NAME
+from aether_deploy.gitops.tree import JOURNAL_NAME, Tree
 from aether_deploy.problems import EffectError
 
-__all__ = ["Change", "Obstacle", "TreeBlockedError", "WritePlan", "apply_write", "locked", "plan_write"]
+__all__ = ["Change", "Obstacle", "TreeBlockedError", "WritePlan", "apply_write", "locked", "plan_write", "write_tree"]
 
 Progress = Callable[[int, int], None]
 
@@ -195,3 +193,32 @@ def _sync_folder(folder: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write_tree(
+    root: str | os.PathLike[str],
+    tree: Tree,
+    *,
+    environments: Iterable[str] | None = None,
+    complete: bool = True,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> WritePlan:
+    """Make the folder ``root`` hold ``tree``, alone of all runs, and return what was done.
+
+    Args:
+        root: The tree's root; made if it is missing.
+        tree: What it shall hold.
+        environments: The environments that were rendered; left out, those of the tree's units.
+        complete: These are all environments that there are: units of others are removed.
+        force: Replace edited and foreign files that stand in the way.
+        progress: Called with how many files are done, of how many.
+
+    Raises:
+        EffectError: Something stands in the way, another run is at work, or the disk refuses.
+    """
+    rendered = list(environments) if environments is not None else [unit.environment for unit in tree.units]
+    with locked(root):
+        plan = plan_write(root, tree, environments=rendered, complete=complete, force=force)
+        apply_write(root, plan, progress)
+    return plan

@@ -1,6 +1,7 @@
 """Platforms become a tree of values, and what only the whole tree shows."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -39,7 +40,9 @@ def render_clusters(platforms: Iterable[Platform], files: Mapping[str, bytes]) -
     ]
 
 
-def render_tree(platforms: Iterable[Platform], files: Mapping[str, bytes]) -> tuple[Tree, list[RenderedCluster]]:
+def render_tree(
+    platforms: Iterable[Platform], files: Mapping[str, bytes] = MappingProxyType({})
+) -> tuple[Tree, list[RenderedCluster]]:
     """Return the tree of the platforms, and the manifests it was made of. Equal input gives equal bytes."""
     units, clusters = [], []
     for platform in platforms:

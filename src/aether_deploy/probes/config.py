@@ -1,13 +1,12 @@
 """Probe settings and their Kubernetes form."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
 
 from aether_deploy.config.base import Config, Fault, rule
-from aether_deploy.config.marks import WholeRule
-from aether_deploy.config.types import HttpPath, NonEmpty, PortNumber, PositiveSeconds, Seconds
+from aether_deploy.config.types import HttpPath, NonEmpty, PortNumber, PositiveCount, PositiveSeconds, Seconds
 from aether_deploy.manifest.boxes import YamlConfig
 
 
@@ -29,7 +28,7 @@ class Probe(Config):
     port: PortNumber | None = None
     initial_delay_secs: Seconds = 0
     period_secs: PositiveSeconds = 10
-    failure_threshold: Annotated[int, WholeRule(ge=1)] = 3
+    failure_threshold: PositiveCount = 3
     timeout_secs: PositiveSeconds = 1
     type: Literal["http", "tcp", "grpc", "exec"] = "http"
     command: Sequence[NonEmpty] = ()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from aether_deploy.config.base import Config, Fault, rule
 from aether_deploy.config.marks import TextRule, WholeRule
-from aether_deploy.config.types import seconds
+from aether_deploy.config.types import PositiveCount, seconds
 from aether_deploy.manifest.boxes import YamlConfig
 from aether_deploy.scaling.decision import Hold, ScaleDown, ScaleUp, decide_replicas
 
@@ -32,7 +32,7 @@ class CustomMetric(Config):
     """
 
     name: MetricName
-    target_value: Annotated[int, WholeRule(ge=1)] | None = None
+    target_value: PositiveCount | None = None
     metric_type: Literal["Pods", "Object", "External"] = "Pods"
 
 
@@ -52,7 +52,7 @@ class ScalingConfig(YamlConfig):
         The specification, "Player-Count Autoscaling".
     """
 
-    target_players_per_pod: Annotated[int, WholeRule(ge=1)] = 50
+    target_players_per_pod: PositiveCount = 50
     min_replicas: Replicas = 2
     max_replicas: Replicas = 20
     scale_up_cooldown_secs: Annotated[int, seconds(ge=0, le=3600)] = 60

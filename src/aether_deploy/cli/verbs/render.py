@@ -17,7 +17,7 @@ from aether_deploy.cli.inputs import (
 from aether_deploy.cli.output import count, envelope, print_json, print_problems
 from aether_deploy.cli.progress import progress
 from aether_deploy.delivery.loading import Description, Judgement
-from aether_deploy.delivery.tree_writer import WritePlan, apply_write, locked, plan_write
+from aether_deploy.delivery.tree_writer import WritePlan, plan_write, write_tree
 from aether_deploy.gitops.render import RenderedCluster, check_clusters, render_clusters, render_tree
 from aether_deploy.gitops.tree import Tree
 from aether_deploy.manifest.value import in_apply_order
@@ -100,17 +100,18 @@ def _write_tree(
     if only_check:
         plan = plan_write(output, tree, force=force, environments=rendered, complete=complete)
     else:
-        with locked(output), progress("writing", quiet=quiet or as_json) as shown:
-            plan = plan_write(output, tree, force=force, environments=rendered, complete=complete)
-            apply_write(output, plan, shown)
+        with progress("writing", quiet=quiet or as_json) as shown:
+            plan = write_tree(output, tree, force=force, environments=rendered, complete=complete, progress=shown)
     holds = plan.changes_nothing or not only_check
     if as_json:
         result = _result(tree, clusters, plan, output)
         print_json(envelope("render", ok=holds, problems=judgement.problems, result=result))
         return 0 if holds else 1
     _print_warnings(description, judgement, quiet=quiet)
-    if not quiet:
-        _print_tree(tree, clusters, plan, output, only_check=only_check)
+    if only_check and not quiet:
+        _print_differences(plan)
+    elif not quiet:
+        _print_tree(tree, clusters, plan, output)
     return 0 if holds else 1
 
 
@@ -120,7 +121,21 @@ def _print_warnings(description: Description, judgement: Judgement, *, quiet: bo
         click.echo(summary(description, judgement), err=True)
 
 
-def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, output: str, *, only_check: bool) -> None:
+def _print_differences(plan: WritePlan) -> None:
+    """Print each file that a render would write or remove, on standard output: it is what was asked for."""
+    lines = [f"would write   {path}" for path in plan.written]
+    lines += [f"would remove  {path}" for path in plan.removed]
+    if lines:
+        click.echo("\n".join(lines))
+    click.echo(_counts(plan, ("to write", "unchanged", "to remove")), err=True)
+
+
+def _counts(plan: WritePlan, words: tuple[str, str, str]) -> str:
+    numbers = (len(plan.written), len(plan.unchanged), len(plan.removed))
+    return ", ".join(f"{number} {word}" for number, word in zip(numbers, words, strict=True))
+
+
+def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, output: str) -> None:
     """Print what the tree holds and what happened to it, on standard error: the data is the tree."""
     lines = []
     for rendered in clusters:
@@ -128,16 +143,17 @@ def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, ou
         zones = count(len(site.region.zone_names), "zone")
         lines.append(f"{output}/{rendered.path}      {site.kubernetes}, {zones}")
         lines += _folder_lines(rendered)
-    written, unchanged, removed = len(plan.written), len(plan.unchanged), len(plan.removed)
-    verbs = ("would be written", "unchanged", "would be removed") if only_check else ("written", "unchanged", "removed")
-    counts = ", ".join(f"{number} {verb}" for number, verb in zip((written, unchanged, removed), verbs, strict=True))
+    counts = _counts(plan, ("written", "unchanged", "removed"))
     lines.append(f"{count(tree.objects, 'object')}, {count(tree.file_count, 'file')}: {counts}")
     if any(folder.config and folder.config.scaling for each in clusters for folder in each.cluster.folders):
         lines.append(
             "note: at the first deploy a scaled workload shows 1 replica until its HPA lifts it to the minimum"
         )
-    if clusters and not only_check:
-        lines.append(f"next: kubectl apply --server-side -k {output}/{clusters[0].path}")
+    if clusters:
+        likewise = (
+            f"   (and each of the {len(clusters)} cluster folders in its own cluster)" if len(clusters) > 1 else ""
+        )
+        lines.append(f"next: kubectl apply --server-side -k {output}/{clusters[0].path}{likewise}")
     click.echo("\n".join(lines), err=True)
 
 
