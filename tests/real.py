@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.programs import COMMAND, find
+from tools.programs import COMMAND, PROGRAMS, find
 
 
 def need(program: str | Path | None, name: str, command: str) -> str:
@@ -29,5 +29,11 @@ def need(program: str | Path | None, name: str, command: str) -> str:
 
 
 def need_program(name: str) -> str:
-    """Return the path of a program that ``tools.programs`` brings, or end the calling test."""
-    return need(find(name), name, f"{COMMAND} {name}")
+    """Return the path of a program that ``tools.programs`` brings, or end the calling test.
+
+    Where the machine cannot have it the test skips, in CI too.
+    """
+    path = find(name)
+    if path is None and (reason := PROGRAMS[name].why_none()):
+        pytest.skip(reason)
+    return need(path, name, f"{COMMAND} {name}")

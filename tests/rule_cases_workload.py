@@ -333,6 +333,20 @@ WORKLOADS: dict[str, RuleCase] = {
             "$.expose.per_pod: is true; only pods of a StatefulSet have ordinals\n  fix: add a pvc, or remove per_pod"
         ],
     ),
+    "a thousand pods are exposed one by one": RuleCase(
+        rule="DeploymentConfig.exposed_pods_have_ordinals",
+        bad={"expose": {"ports": ["http"], "per_pod": True}, "pvc": {"size": "1Gi"}, "scaling": {"max_replicas": 1001}},
+        good={
+            "expose": {"ports": ["http"], "per_pod": True},
+            "pvc": {"size": "1Gi"},
+            "scaling": {"max_replicas": 1000},
+        },
+        says=[
+            "$.scaling.max_replicas: is 1001; makes as many Services by expose.per_pod; engines read at most 1000 "
+            "objects in time\n"
+            "  fix: set it to 1000 or less, or remove per_pod"
+        ],
+    ),
     "a secret stands in the environment": RuleCase(
         rule="DeploymentConfig.secrets_are_files",
         bad={"env": {"DB_PASSWORD": "x"}},

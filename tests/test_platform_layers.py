@@ -282,3 +282,43 @@ environments: {{prod: {{}}, staging: {{services: [{{name: gateway, replicas: 4}}
     )
 
     assert layers.origin(layers.evaluate("staging"), steps) == origin
+
+
+# --- what must not vanish
+
+UNKNOWN_NULLS = {
+    "in a file": ("services: [{name: gateway, exposse: null}]", "$.services[0]: has unknown key 'exposse'"),
+    "in a part of an entry": (
+        "worlds: [{name: world-server, pvc: {size: 10Gi, 'mount_path:/foo': null}}]",
+        "$.worlds[0].pvc: has unknown key 'mount_path:/foo'",
+    ),
+    "of the whole document": ("gitops: null", "$: has unknown key 'gitops'"),
+    "in defaults": ("defaults: {workloads: {labls: null}}", "$.defaults.workloads: has unknown key 'labls'"),
+    "for one region": (
+        "services: [{name: gateway, per_region: {eu-west-1: {replica: null}}}]",
+        "$.services[0].per_region.eu-west-1: has unknown key 'replica'",
+    ),
+}
+
+
+@pytest.mark.parametrize("where", UNKNOWN_NULLS)
+def test_an_unknown_key_is_a_fault_without_a_value_too(where: str) -> None:
+    text, says = UNKNOWN_NULLS[where]
+
+    assert [problem.partition("\n")[0] for problem in said(text)] == [says]
+
+
+def test_an_unknown_key_of_an_overlay_is_a_fault_without_a_value_too() -> None:
+    found = evaluate("environments: {dev: {services: [{name: gateway, exposse: null}]}}", environment="dev").found
+
+    assert [problem.reason for _, problem in found] == ["has unknown key 'exposse'"]
+
+
+def test_a_setting_of_an_overlay_is_refused_because_it_would_do_nothing() -> None:
+    with pytest.raises(ConfigError) as raised:
+        evaluate(STAGES, environment="dev", sets={"environments.dev.kubernetes": "v1.35"})
+
+    assert str(raised.value) == (
+        "--set environments.dev.kubernetes: changes an overlay, and --set is stronger than overlays\n"
+        "  fix: write the path as it is without overlays, and choose the environment with --env"
+    )

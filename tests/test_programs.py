@@ -1,11 +1,13 @@
 """The programs that tests judge by: where they are looked for, and what is said where they cannot be had."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from tools import programs
 from tools.build_kubectl import BuildError
+from tools.other_python import NONE, newest_other
 from tools.programs import PROGRAMS, Program, find, listing, main
 
 
@@ -14,6 +16,7 @@ def empty_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Leave no program to be found: neither named, nor in the cache, nor on PATH."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     for program in PROGRAMS.values():
         monkeypatch.delenv(program.variable, raising=False)
 
@@ -47,9 +50,10 @@ def test_the_list_says_what_is_there_and_where(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("CHECKOV", str(tmp_path / "nowhere"))
 
     assert listing().splitlines() == [
-        f"kubectl     {PROGRAMS['kubectl'].version():<10}missing; to bring it: python -m tools.programs kubectl",
-        f"kube-score  v1.20.0   {cached}",
-        f"checkov     3.3.30    {tmp_path / 'nowhere'}, as $CHECKOV says, where there is no file",
+        f"kubectl       {PROGRAMS['kubectl'].version():<10}missing; to bring it: python -m tools.programs kubectl",
+        f"kube-score    v1.20.0   {cached}",
+        f"checkov       3.3.30    {tmp_path / 'nowhere'}, as $CHECKOV says, where there is no file",
+        "other-python  none      no other Python than this one, of 3.11 or newer, is on this machine",
     ]
 
 
@@ -126,3 +130,32 @@ def test_an_unknown_name_is_an_error_of_use(capsys: pytest.CaptureFixture[str]) 
 
     assert ended.value.code == 2
     assert "unknown program kube-linter; known are kubectl, kube-score, checkov" in capsys.readouterr().err
+
+
+def test_a_program_that_the_machine_cannot_have_is_missed_only_by_who_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(programs, "PROGRAMS", {"other-python": PROGRAMS["other-python"]})
+
+    assert main([]) == 0
+    assert capsys.readouterr().err == f"other-python is not brought: {NONE}\n"
+
+    assert main(["other-python"]) == 3
+    assert f"cannot bring other-python: {NONE}\n  fix: install one" in capsys.readouterr().err
+
+
+def test_the_newest_other_python_that_runs_is_found_on_path_and_where_pyenv_keeps_it(tmp_path: Path) -> None:
+    def python(path: Path, says: str) -> Path:
+        put(path).write_text(f"#!/bin/sh\n{says}\n")
+        return path
+
+    python(tmp_path / "bin" / "python3.18", "echo pyenv: command not found >&2; exit 127")
+    python(tmp_path / "pyenv" / "versions" / "3.10.13" / "bin" / "python", "echo 3 10 13")
+    python(tmp_path / "bin" / f"python3.{sys.version_info.minor}", f"echo 3 {sys.version_info.minor} 99")
+    assert newest_other() is None
+
+    on_path = python(tmp_path / "bin" / "python3.16", "echo 3 16 2")
+    assert newest_other() == ((3, 16, 2), on_path)
+
+    kept = python(tmp_path / "pyenv" / "versions" / "mine" / "bin" / "python", "echo 3 17 0")
+    assert newest_other() == ((3, 17, 0), kept)

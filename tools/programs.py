@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import build_kubectl
+from tools import build_kubectl, other_python
 from tools.build_kubectl import GO_FIX, NETWORK_FIX, BuildError
 
 COMMAND = "python -m tools.programs"
@@ -37,6 +37,7 @@ class Program:
         bring: Puts the program at the path it is given, complete or not at all.
         first_time: How long that takes.
         folder: Folder in the cache, where it is not the name.
+        why_none: Returns why this machine cannot have it, or None; then nobody misses it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Program:
     bring: Callable[[Path], None]
     first_time: str
     folder: str | None = None
+    why_none: Callable[[], str | None] = lambda: None
 
     def cached(self) -> Path:
         """Return where the program belongs in the cache, whether it is there or not."""
@@ -143,6 +145,14 @@ PROGRAMS: Mapping[str, Program] = {
             bring=install_checkov,
             first_time="a minute",
         ),
+        Program(
+            name="other-python",
+            variable="OTHER_PYTHON",
+            version=other_python.environment_version,
+            bring=other_python.install,
+            first_time="some seconds",
+            why_none=other_python.why_none,
+        ),
     )
 }
 
@@ -185,10 +195,10 @@ def listing() -> str:
     lines = []
     for program in PROGRAMS.values():
         path = program.found()
-        where = str(path) if path else f"missing; to bring it: {COMMAND} {program.name}"
+        where = str(path) if path else program.why_none() or f"missing; to bring it: {COMMAND} {program.name}"
         if path and not path.is_file():
             where = f"{path}, as ${program.variable} says, where there is no file"
-        lines.append(f"{program.name:<12}{program.version():<10}{where}\n")
+        lines.append(f"{program.name:<14}{program.version():<10}{where}\n")
     return "".join(lines)
 
 
@@ -205,6 +215,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     failed = False
     for program in [PROGRAMS[name] for name in given.names] or PROGRAMS.values():
+        if not given.names and (reason := program.why_none()):
+            _say(f"{program.name} is not brought: {reason}")
+            continue
         try:
             print(bring(program))
         except (BuildError, OSError) as error:

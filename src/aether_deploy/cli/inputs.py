@@ -55,13 +55,8 @@ def read_files(files: Sequence[str], settings: Sequence[str]) -> Description:
 def judge(description: Description, environment: str | None, *, every: bool) -> Judgement:
     """Evaluate the environment that was asked for, or all (``every``), or the first."""
     known = description.document.environments()
-    wanted = [environment] if environment else list(known) if every else [known[0]]
+    wanted = [environment] if environment is not None else list(known) if every else [known[0]]
     return description.evaluate(wanted)
-
-
-def fatal(judgement: Judgement, *, strict: bool) -> bool:
-    """Whether the problems stop the verb."""
-    return bool(judgement.problems) if strict else judgement.failed
 
 
 def summary(description: Description, judgement: Judgement) -> str:
@@ -75,6 +70,13 @@ def summary(description: Description, judgement: Judgement) -> str:
     names = [evaluation.environment for evaluation in judgement.evaluations]
     word = "environment" if len(names) == 1 else "environments"
     return f"{said} in {files} ({word} {', '.join(names)})"
+
+
+def print_warnings(description: Description, judgement: Judgement, *, quiet: bool) -> None:
+    """Print what stops no verb, to standard error."""
+    if judgement.problems and not quiet:
+        print_problems(judgement.problems, sys.stderr)
+        click.echo(summary(description, judgement), err=True)
 
 
 def stop_for_problems(verb: str, description: Description, judgement: Judgement, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 import click
 
-from aether_deploy.problems import Problem
+from aether_deploy.problems import EffectError, Problem
 
 JSON_FORMAT = 1
 
@@ -53,16 +53,29 @@ def count(number: int, noun: str) -> str:
 
 
 def report_error(arguments: Sequence[str], problems: Sequence[Problem], text: str) -> None:
-    """Print why a verb failed: as JSON on standard output where asked for, else on standard error."""
+    """Print why a verb failed: with ``--json`` an object on standard output, else what the text says.
+
+    Text goes to standard error, but for the problems of ``check``, which are what was asked for.
+    """
+    verb = verb_of(arguments)
     if "--json" in arguments:
-        shown = list(problems) or [_as_problem(text)]
-        print_json(envelope(_verb_of(arguments), ok=False, problems=shown, result=None))
-        return
-    if problems:
-        print_problems(problems, sys.stderr)
-        click.echo(count(len(problems), "problem"), err=True)
-    else:
+        print_json(envelope(verb, ok=False, problems=problems or [_as_problem(text)], result=None))
+    elif text.startswith("error: "):
         click.echo(text, err=True)
+    else:
+        stream = sys.stdout if verb == "check" else sys.stderr
+        print_problems(problems, stream)
+        files = ", ".join(dict.fromkeys(problem.file for problem in problems if problem.file))
+        click.echo(count(len(problems), "problem") + (f" in {files}" if files else ""), file=stream)
+
+
+def refusal_problems(error: EffectError) -> tuple[Problem, ...]:
+    """Return the obstacles of a refusal one by one, where it knows them."""
+    from aether_deploy.delivery.disk import TreeBlockedError
+
+    if not isinstance(error, TreeBlockedError):
+        return ()
+    return tuple(Problem(path="$", file=each.path, reason=each.reason, fix=each.fix) for each in error.obstacles)
 
 
 def _as_problem(text: str) -> Problem:
@@ -70,5 +83,6 @@ def _as_problem(text: str) -> Problem:
     return Problem(path="$", reason=reason, fix=fix or "see the reason")
 
 
-def _verb_of(arguments: Sequence[str]) -> str:
+def verb_of(arguments: Sequence[str]) -> str:
+    """Return the verb among the arguments; empty where none is."""
     return next((word for word in arguments if not word.startswith("-")), "")

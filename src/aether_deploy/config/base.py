@@ -14,7 +14,7 @@ from msgspec import NODEFAULT, UNSET
 from aether_deploy.config.marks import PythonOnly
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Path, Sink
-from aether_deploy.problems import ConfigError, Problem, Severity, shown, suggestion
+from aether_deploy.problems import ConfigError, Problem, Severity, did_you_mean, shown, suggestion
 
 FILLED: Any = UNSET
 """Default of a field whose value comes from :meth:`Config.fill` when it is left out."""
@@ -206,7 +206,7 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
         spec = spec_of(cls)
         given = raw if sink.partial else cls.fill(raw)
         values = {} if sink.partial else {**spec.defaults, **{name: {} for name in spec.maps}}
-        _report_unknown(raw, spec, path, sink)
+        slips = _report_unknown(raw, spec, path, sink)
         if not sink.partial and not spec.required <= given.keys():
             for name in sorted(spec.required - given.keys()):
                 sink.fault(path, f"lacks '{name}'", f"add {name}: {spec.by_name[name].node.expects}")
@@ -228,6 +228,8 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
                 values[name] = value
         if sink.partial:
             return given
+        for name in slips - raw.keys():  # what it holds is not known, so no rule may judge its default
+            values.pop(name, None)
         return _build(cls, spec, values, path, sink)
 
     def as_given(self) -> dict[str, Any]:
@@ -262,14 +264,19 @@ def plain(value: Any) -> Any:
     return getattr(value, "value", value)
 
 
-def _report_unknown(raw: Mapping[str, Any], spec: Spec, path: Path, sink: Sink) -> None:
+def _report_unknown(raw: Mapping[str, Any], spec: Spec, path: Path, sink: Sink) -> set[str]:
+    """Report unknown keys, and return the fields that they are slips of."""
+    slips: set[str] = set()
     if raw.keys() <= spec.by_name.keys():
-        return
+        return slips
     for key in raw:
-        if key not in spec.by_name:
-            known = [name for name, field in spec.by_name.items() if sink.python or not field.python_only]
-            fix = suggestion(str(key), known, f"remove it; known are {', '.join(known)}")
-            sink.fault(path, f"has unknown key {shown(key)}", fix, key=str(key))
+        if key in spec.by_name:
+            continue
+        known = [name for name, field in spec.by_name.items() if sink.python or not field.python_only]
+        fix = suggestion(str(key), known, f"remove it; known are {', '.join(known)}")
+        sink.fault(path, f"has unknown key {shown(key)}", fix, key=str(key))
+        slips |= {close} if (close := did_you_mean(str(key), known)) else set()
+    return slips
 
 
 def _build(cls: type[Config], spec: Spec, values: dict[str, Any], path: Path, sink: Sink) -> Any:

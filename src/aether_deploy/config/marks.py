@@ -43,15 +43,22 @@ class NumberRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keyed(msgspec.Struct, frozen=True):
-    """A list of named things: layers merge it by this field of its items."""
+    """A list of named things: layers merge it by this field of its items.
+
+    Attributes:
+        field: The field, a text.
+        pair: It is a list of texts instead, whose order does not count.
+    """
 
     field: str
+    pair: bool = False
 
     def key_of(self, item: object) -> object:
-        """Return what identifies ``item``; None where it has no usable key. A pair is unordered."""
+        """Return what identifies ``item``; None where it has no usable key."""
         key = item.get(self.field) if isinstance(item, Mapping) else getattr(item, self.field, None)
-        if isinstance(key, (list, tuple)):
-            return frozenset(part for part in key if isinstance(part, str))
+        if self.pair:
+            texts = frozenset(part for part in key if isinstance(part, str)) if isinstance(key, (list, tuple)) else None
+            return texts or None
         return key if isinstance(key, str) else None
 
 

@@ -58,13 +58,25 @@ def _merge_maps(base: Mapping[str, Any], overlay: Mapping[str, Any], node: Node,
         kind = type(value)
         if kind is str or kind is int or kind is bool:
             merged[key] = value
-        elif value is None and not keep_null:
+        elif value is None and not keep_null and _knows(node, key):
             merged.pop(key, None)
         elif isinstance(value, (dict, list, tuple, Mapping)):
             merged[key] = merge(merged.get(key), value, child(node, key), keep_null=keep_null)
         else:
             merged[key] = value
     return merged
+
+
+def _knows(node: Node, key: str) -> bool:
+    """Return whether a value of ``node`` may have ``key``; what it may not have has to stay visible as a fault."""
+    match node:
+        case OptionalNode():
+            return _knows(node.inner, key)
+        case ConfigNode():
+            return key in spec_of(node.cls).by_name
+        case PartialNode():
+            return key in spec_of(node.partial.cls).by_name
+    return True
 
 
 def _merge_lists(

@@ -1,8 +1,10 @@
 """JSON Schema of configuration types, from the same nodes that read them.
 
-An overlay's schema is the type's with every field optional and nullable.
+An overlay's schema is the type's with every field optional and nullable. An entry's has every field optional,
+because what it leaves out may come from another layer.
 """
 
+from collections.abc import Set
 from typing import Any
 
 from msgspec import UNSET
@@ -29,9 +31,17 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _FLAVOURS = {"full": "", "entry": "Entry", "overlay": "Overlay"}
 
 
-def json_schema(cls: type[Config], *, title: str) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of documents that hold a ``cls``."""
-    definitions = _Definitions()
+def json_schema(
+    cls: type[Config], *, title: str, varying: Set[tuple[type[Config], str]] = frozenset()
+) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of documents that hold a ``cls``.
+
+    Args:
+        cls: The type of the document.
+        title: What the document is.
+        varying: Fields of entries, by class and name, whose default depends on where the entry stands.
+    """
+    definitions = _Definitions(varying)
     root = definitions.reference(cls, "full", ())
     return {
         "$schema": DRAFT,
@@ -44,11 +54,14 @@ def json_schema(cls: type[Config], *, title: str) -> dict[str, Any]:
 class _Definitions:
     """The named schemas that a document's schema refers to, made on first mention."""
 
-    def __init__(self) -> None:
+    def __init__(self, varying: Set[tuple[type[Config], str]]) -> None:
         self.made: dict[str, Any] = {}
+        self._varying = varying
+        self._required: dict[str, tuple[str, ...]] = {}
 
     def reference(self, cls: Any, flavour: str, required: tuple[str, ...]) -> dict[str, Any]:
         name = cls.__name__ + _FLAVOURS[flavour]
+        assert self._required.setdefault(name, required) == required, f"{name} would need two schemas"
         if name not in self.made:
             self.made[name] = {}  # a type may hold itself
             self.made[name] = self._object(cls, flavour, required)
@@ -62,19 +75,21 @@ class _Definitions:
             "type": "object",
             "description": summary_of(cls),
             "additionalProperties": False,
-            "properties": {field.name: self._field(field, words.get(field.name), flavour) for field in fields},
+            "properties": {field.name: self._field(cls, field, words.get(field.name), flavour) for field in fields},
         }
         if needed:
             made["required"] = list(needed)
         return made
 
-    def _field(self, field: FieldSpec, words: str | None, flavour: str) -> dict[str, Any]:
+    def _field(self, cls: type[Config], field: FieldSpec, words: str | None, flavour: str) -> dict[str, Any]:
         schema = self.node(field.node, flavour)
         if flavour == "overlay":
             schema = {"anyOf": [schema, {"type": "null"}]}
         described = {"description": words, **schema} if words else schema
         default = plain(field.default) if not field.required and field.default is not UNSET else UNSET
-        if default is not UNSET and flavour == "full":
+        if default is not UNSET and (
+            flavour == "full" or (flavour == "entry" and (cls, field.name) not in self._varying)
+        ):
             described["default"] = default
         return described
 
@@ -89,13 +104,15 @@ class _Definitions:
             case ConfigNode():
                 return self.reference(node.cls, inner, ())
             case PartialNode():
-                kind = "overlay" if node.partial.overlay else "entry"
+                kind = "overlay" if node.partial.overlay or flavour == "overlay" else "entry"
                 return self.reference(node.partial.cls, kind, node.partial.required)
             case ListNode():
                 required = (node.keyed.field,) if node.keyed else ()
                 return {"type": "array", "items": self._item(node.item, inner, required)}
             case MapNode():
                 values = self.node(node.value, inner)
+                if flavour == "overlay":
+                    values = {"anyOf": [values, {"type": "null"}]}
                 names = self.node(node.key, "full")
                 return {"type": "object", "additionalProperties": values, "propertyNames": names}
             case AnyNode():

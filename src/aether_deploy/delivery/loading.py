@@ -1,13 +1,16 @@
 """Reading a description from disk: files, their layers, and every problem at its place."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from aether_deploy.config.sink import path_text
+from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.pod import config_data
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.expansion import Steps
 from aether_deploy.platform.layers import Document, Evaluation, Setting, Source
@@ -36,7 +39,7 @@ class Description(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: If an environment is unknown, or a ``--set`` does not fit.
         """
-        evaluations = [self.document.evaluate(name if self._has_overlays() else None) for name in environments]
+        evaluations = [self._evaluate(name) for name in environments]
         files: dict[str, bytes] = {}
         found = []
         for evaluation in evaluations:
@@ -45,6 +48,11 @@ class Description(msgspec.Struct, frozen=True):
                 problems += _read_sources(evaluation.platform, self.folder, files)
             found.append(problems)
         return Judgement(tuple(evaluations), files, self._placed(evaluations, found))
+
+    def _evaluate(self, environment: str) -> Evaluation:
+        """A document without overlays has one environment, whose name only counts where it is asked for."""
+        named = self._has_overlays() or environment not in self.document.environments()
+        return self.document.evaluate(environment if named else None)
 
     def _has_overlays(self) -> bool:
         return "environments" in self.document.base
@@ -80,6 +88,11 @@ class Judgement(msgspec.Struct, frozen=True):
     def with_problems(self, more: Iterable[Problem]) -> "Judgement":
         """Return the judgement with problems that only the manifests show."""
         return msgspec.structs.replace(self, problems=(*self.problems, *more))
+
+    def strictly(self) -> "Judgement":
+        """Return the judgement with every warning as an error."""
+        problems = tuple(msgspec.structs.replace(problem, severity="error") for problem in self.problems)
+        return msgspec.structs.replace(self, problems=problems)
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
@@ -192,7 +205,7 @@ def _read_text(path: str) -> str:
             f"cannot be read: {reason}", "name a file that is there, or start one with aether-deploy init"
         ) from error
     if len(data) > MAX_FILE_BYTES:
-        raise fault(f"has {len(data)} bytes", f"keep it below {MAX_FILE_BYTES}")
+        raise fault(f"has more than {MAX_FILE_BYTES} bytes", "split it into layers, or generate less of it")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -202,8 +215,16 @@ def _read_text(path: str) -> str:
 
 
 def _read_bytes(path: str) -> bytes:
+    """Return what the file holds; of an endless one such as /dev/zero only more than is allowed."""
     with open(path, "rb") as file:
-        return file.read()
+        return file.read(MAX_FILE_BYTES + 1)
+
+
+def _read_regular(path: str) -> bytes:
+    """Return what the file holds; a pipe or a device would not end, or not give the same twice."""
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise ValueError("is no regular file")
+    return _read_bytes(path)
 
 
 def _setting(path: str, text: str) -> Setting:
@@ -216,6 +237,9 @@ def _setting(path: str, text: str) -> Setting:
         problem = Problem(path=f"--set {path}", reason=first.reason, fix=first.fix, value=shown(text))
         raise ConfigError([problem]) from error
     assert isinstance(values, dict)
+    if len(values) != 1:
+        fix = "give each PATH=VALUE its own --set"
+        raise ConfigError([Problem(path=f"--set {path}", reason="holds more than a value", fix=fix, value=shown(text))])
     setting = Setting(path, values["value"])
     _ = setting.steps
     return setting
@@ -226,17 +250,29 @@ def _read_sources(platform: Platform, folder: str, files: dict[str, bytes]) -> l
     found: dict[Steps, Problem] = {}
     for site in platform.sites:
         for view, config in site_configs(platform, site).values():
-            for place, file in enumerate(config.config_files):
-                if file.source is None or not file.enabled or file.source in files:
-                    continue
-                try:
-                    files[file.source] = _read_bytes(os.path.join(folder, file.source))
-                except (OSError, ValueError) as error:
-                    steps = at_layer(platform, view, site, ("config_files", place, "source"))
-                    reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-                    fix = "write the file, or correct the path; it is relative to the folder of the first FILE"
-                    found[steps] = Problem(path=path_text(steps), reason=reason, fix=fix, value=shown(file.source))
+            for steps, problem in _read_sources_of(config, folder, files):
+                at = at_layer(platform, view, site, steps)
+                found[at] = msgspec.structs.replace(problem, path=path_text(at))
     return list(found.items())
+
+
+def _read_sources_of(config: DeploymentConfig, folder: str, files: dict[str, bytes]) -> Iterator[tuple[Steps, Problem]]:
+    whole = True
+    for place, file in enumerate(config.config_files):
+        if file.source is None or not file.enabled or file.source in files:
+            continue
+        try:
+            files[file.source] = _read_regular(os.path.join(folder, file.source))
+        except (OSError, ValueError) as error:
+            whole = False
+            reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+            fix = "write the file, or correct the path; it is relative to the folder of the first FILE"
+            yield ("config_files", place, "source"), Problem(path="$", reason=reason, fix=fix, value=shown(file.source))
+    if whole and config.config_files:
+        try:
+            config_data(config, files)
+        except ConfigError as error:
+            yield from ((("config_files",), problem) for problem in error.problems)
 
 
 def load_platform(*paths: str, environment: str | None = None, settings: Iterable[tuple[str, str]] = ()) -> Platform:

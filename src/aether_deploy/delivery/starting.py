@@ -24,6 +24,7 @@ def write_new_files(folder: str, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             temporary = root / f".{name}.aether-tmp"
             made.append(temporary)
+            temporary.unlink(missing_ok=True)  # left by a run that was killed, or a link that leads elsewhere
             temporary.write_text(text, encoding="utf-8", newline="\n")
         for name in files:
             os.replace(root / f".{name}.aether-tmp", root / name)

@@ -156,11 +156,9 @@ class DeploymentConfig(Config):
         defaults = class_defaults(workload_class, said)
         beneath = {name: default for name, default in defaults.items() if name in said}
         ready = {name: _ready(cls, workload_class, name, defaults[name]) for name in defaults if name not in said}
-        over = merge(beneath, {name: said[name] for name in beneath}, compile_type(cls))
+        # A null here is off, said in Python at any depth; a file's null is gone by now.
+        over = merge(beneath, {name: said[name] for name in beneath}, compile_type(cls), keep_null=True)
         filled: dict[str, Any] = {**ready, **said, **over, "workload_class": workload_class}
-        for name, value in given.items():
-            if value is None:  # off, said in Python; a file's null is gone by now
-                filled[name] = None
         for name in ("sidecars", "init_containers"):
             if isinstance(filled.get(name), (list, tuple)):
                 filled[name] = [_with_resources(container) for container in filled[name]]

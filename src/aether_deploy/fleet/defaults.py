@@ -65,8 +65,9 @@ def class_defaults(workload_class: str, given: Mapping[str, Any]) -> dict[str, A
         if workload_class == "worlds" and not given.get("custom_metrics"):
             defaults["custom_metrics"] = [{"name": "aether_world_player_count"}]
     if "replicas" not in given:
-        least = scaling.get("min_replicas", 2) if isinstance(scaling, Mapping) else 2
-        defaults["replicas"] = 2 if off else least
+        least = scaling.get("min_replicas") if isinstance(scaling, Mapping) else None
+        readable = type(least) is int and least > 0
+        defaults["replicas"] = least if readable else 2
     return defaults
 
 

@@ -142,7 +142,8 @@ def _pod_spec(config: DeploymentConfig, surroundings: Surroundings) -> dict[str,
     spec["affinity"] = affinity_fragment(config.topology, selector, _neighbours(config, surroundings))
     if config.tolerations:
         spec["tolerations"] = [_toleration(each) for each in config.tolerations]
-    spec["topologySpreadConstraints"] = spread_fragment(config.topology, selector)
+    revision_label = None if config.is_stateful else "pod-template-hash"
+    spec["topologySpreadConstraints"] = spread_fragment(config.topology, selector, revision_label=revision_label)
     first = [_further_container(config, each, sidecar=False) for each in config.init_containers if each.enabled]
     first += [_further_container(config, each, sidecar=True) for each in config.sidecars if each.enabled]
     if first:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SECRET_NAME = re.compile(r"(?i)secret|(^|_)(password|passwd|token|api_?key|private_?key|credentials?)(_|$)")
 CONTROLLER_NAME_MAX = 52  # a StatefulSet's pods carry "<name>-<10 characters>" as a label, which has 63
 NAME_MAX = 63
+SERVICES_MAX = 1000
 
 
 def kind_follows_the_volume(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -325,6 +326,14 @@ def exposed_pods_have_ordinals(self: "DeploymentConfig") -> Iterator[Fault]:
             "only pods of a StatefulSet have ordinals",
             "add a pvc, or remove per_pod",
             True,
+        )
+    elif self.expose and self.expose.per_pod and self.most_pods > SERVICES_MAX:
+        at = ("scaling", "max_replicas") if self.scaling else ("replicas",)
+        yield Fault(
+            at,
+            f"makes as many Services by expose.per_pod; engines read at most {SERVICES_MAX} objects in time",
+            f"set it to {SERVICES_MAX} or less, or remove per_pod",
+            self.most_pods,
         )
 
 

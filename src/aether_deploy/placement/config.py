@@ -32,8 +32,8 @@ class TopologyConfig(YamlConfig):
         topology_key: The node label whose values are the zones.
         preferred_colocation: Workloads whose zone the pods prefer.
         strict: A pod waits rather than make the spread uneven by more than one (``DoNotSchedule``). Zones
-            whose nodes are all gone do not count, so pods of a lost zone move to the others. Soft spread
-            (the default) only scores nodes.
+            whose nodes are all gone, unreachable or cordoned do not count, so pods of a lost zone move to
+            the others. Soft spread (the default) only scores nodes.
 
     Rule:
         The specification, "Zone-Aware Topology"; Kubernetes ``podtopologyspread``.
@@ -88,16 +88,33 @@ def affinity_fragment(
     return affinity
 
 
-def spread_fragment(topology: TopologyConfig, selector: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return ``spec.topologySpreadConstraints`` of a pod; hosts only ever softly."""
-    zone_action = "DoNotSchedule" if topology.strict else "ScheduleAnyway"
-    keys = [(topology.topology_key, zone_action)] if topology.spread_across_zones else []
-    return [
-        {
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": action,
-            "labelSelector": {"matchLabels": dict(selector)},
-        }
-        for key, action in [*keys, (HOST_KEY, "ScheduleAnyway")]
-    ]
+def spread_fragment(
+    topology: TopologyConfig, selector: Mapping[str, str], *, revision_label: str | None = None
+) -> list[dict[str, Any]]:
+    """Return ``spec.topologySpreadConstraints`` of a pod; hosts only ever softly.
+
+    Args:
+        topology: The settings.
+        selector: Labels of the workload's pods.
+        revision_label: Label that tells old pods from new ones in a rollout, where both are there at a time: else
+            the new ones would be spread around the old ones, and stay uneven when those are gone.
+    """
+    soft = [_constraint(HOST_KEY, "ScheduleAnyway", selector)]
+    if not topology.spread_across_zones:
+        return soft
+    if not topology.strict:
+        return [_constraint(topology.topology_key, "ScheduleAnyway", selector), *soft]
+    # A zone whose nodes are all tainted (unreachable, cordoned) would count as an empty one, and hold pods back.
+    strict = {**_constraint(topology.topology_key, "DoNotSchedule", selector), "nodeTaintsPolicy": "Honor"}
+    if revision_label is not None:
+        strict["matchLabelKeys"] = [revision_label]
+    return [strict, *soft]
+
+
+def _constraint(key: str, action: str, selector: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "maxSkew": 1,
+        "topologyKey": key,
+        "whenUnsatisfiable": action,
+        "labelSelector": {"matchLabels": dict(selector)},
+    }

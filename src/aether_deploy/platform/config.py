@@ -58,7 +58,7 @@ class Platform(Config, dict=True):
     kubernetes: KubernetesVersion
     regions: Annotated[Sequence[RegionConfig], Keyed("code")]
     clusters: Annotated[Sequence[ClusterConfig], Keyed("name")] = ()
-    links: Annotated[Sequence[LinkConfig], Keyed("between")] = ()
+    links: Annotated[Sequence[LinkConfig], Keyed("between", pair=True)] = ()
     defaults: DefaultsConfig = FILLED
     worlds: Annotated[Sequence[Entry], Keyed("name")] = ()
     services: Annotated[Sequence[Entry], Keyed("name")] = ()

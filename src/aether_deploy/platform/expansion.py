@@ -5,13 +5,14 @@ The layers of an entry, each over the one before: ``defaults.workloads``, ``defa
 beneath all of them. A fault is reported at the layer that brought the value.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from aether_deploy.config.base import Fault, spec_of
+from aether_deploy.config.marks import Keyed
 from aether_deploy.config.merging import child, list_key, merge
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Sink
@@ -56,7 +57,7 @@ def entry_layers(
     per_region = _mapping(entry.get("per_region"))
     if region is not None and region in per_region:
         layers.append(Layer((section, place, "per_region", region), _mapping(per_region[region])))
-    return tuple(layer for layer in layers if layer.values)
+    return tuple(layer for layer in layers if layer.values or layer.at == (section, place))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -72,7 +73,9 @@ def expand_entry(layers: tuple[Layer, ...], section: str) -> Expanded:
     sink = Sink(python=True)
     _report_decided(values, sink)
     config = DeploymentConfig.read_values({**values, "workload_class": section}, None, sink)
-    placed = (_placed(steps, problem, layers, values, node) for steps, problem in sink.found)
+    # Steps of a fault count the items of the class defaults, too.
+    filled = DeploymentConfig.fill({**values, "workload_class": section}) if sink.found else values
+    placed = (_placed(steps, problem, layers, filled, node) for steps, problem in sink.found)
     faults = tuple(fault for fault in placed if fault is not None)
     failed = config is FAULTY or any(fault.severity == "error" for fault in faults)
     return Expanded(None if failed else config, layers, values, faults)
@@ -124,10 +127,29 @@ def find_layer(
     ]
     if not hits:
         return None
-    scalar = not isinstance(value_at(values, wanted), (Mapping, list, tuple))
-    entry = [hit for hit in hits if hit[0].at[0] in SECTIONS]
-    layer, translated = hits[-1] if scalar else (entry or hits)[0]
+    first = began([value_at(layer.values, translated) for layer, translated in hits], wanted, node)
+    entry = [hit for hit in hits[first:] if hit[0].at[0] in SECTIONS]
+    layer, translated = (entry or hits[first:])[0]
     return (*layer.at, *(translated if key is None else translated[:-1]))
+
+
+def began(held: Sequence[object], steps: Steps, node: Node) -> int:
+    """Return which of the values that layers hold at ``steps``, the weakest first, began the one that won.
+
+    Only mappings and lists of named things join what is below them; everything else replaces it.
+    """
+    for step in steps:
+        node = child(node, step)
+    first = len(held) - 1
+    while first > 0 and _joins(held[first], held[first - 1], node):
+        first -= 1
+    return first
+
+
+def _joins(value: object, below: object, node: Node) -> bool:
+    if isinstance(value, Mapping):
+        return isinstance(below, Mapping)
+    return isinstance(value, (list, tuple)) and isinstance(below, (list, tuple)) and list_key(node) is not None
 
 
 def translate(steps: Steps, merged: object, layer: object, node: Node) -> Steps | None:
@@ -140,13 +162,20 @@ def translate(steps: Steps, merged: object, layer: object, node: Node) -> Steps 
                 return None
             merged, layer, node = merged[step], layer[place], child(node, step)  # type: ignore[index]
             found.append(place)
-        elif isinstance(layer, Mapping) and step in layer and layer[step] is not None:
+        elif isinstance(layer, Mapping) and _brings(layer, step, merged):
             merged = merged.get(step) if isinstance(merged, Mapping) else None
             layer, node = layer[step], child(node, step)
             found.append(step)
         else:
             return None
     return tuple(found)
+
+
+def _brings(layer: Mapping[str, Any], step: str, merged: object) -> bool:
+    """Return whether ``layer`` has a value at ``step``: null is one only where it is still there (an unknown key)."""
+    if step not in layer:
+        return False
+    return layer[step] is not None or (isinstance(merged, Mapping) and merged.get(step, UNSET) is None)
 
 
 def _same_item(step: int, merged: object, layer: object, node: Node) -> int | None:
@@ -157,11 +186,22 @@ def _same_item(step: int, merged: object, layer: object, node: Node) -> int | No
         return step if step < len(layer) else None
     key = keyed.key_of(merged[step])
     if key is None:
-        return next((place for place, item in enumerate(layer) if item is merged[step]), None)
+        return _same_keyless(step, merged, layer, child(node, step), keyed)
     # Of items with one key, the n-th of the merged list is the n-th of the layer.
     nth = sum(keyed.key_of(item) == key for item in merged[:step])
     places = [place for place, item in enumerate(layer) if keyed.key_of(item) == key]
     return places[nth] if nth < len(places) else None
+
+
+def _same_keyless(step: int, merged: Sequence[Any], layer: Sequence[Any], node: Node, keyed: Keyed) -> int | None:
+    """Return the place in ``layer`` of an item that has no key: merging keeps the order of such items."""
+    nameless, own = (
+        [place for place, item in enumerate(items) if keyed.key_of(item) is None] for items in (merged, layer)
+    )
+    if len(nameless) == len(own):
+        return own[nameless.index(step)]
+    # Several layers bring such items; this one may hold it as it was before its nulls were left out.
+    return next((place for place in own if merge(None, layer[place], node) == merged[step]), None)
 
 
 def value_at(values: object, steps: Steps) -> object:

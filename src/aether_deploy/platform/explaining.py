@@ -1,6 +1,6 @@
 """Explaining a field: its type, unit, default and rule; and of a document, its value and who won."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -80,21 +80,40 @@ def explain_field(path: str, *, items_exist: bool = False) -> Explanation:
     field: FieldSpec | None = None
     names: list[str] = []  # the fields on the way, without items
     in_item = False
-    for step in Setting(path, None).steps if path not in ("", "$") else ():
+    for step in _parsed(path):
         node = _opened(node)
         cls = _class_of(node)
         known = spec_of(cls).by_name if cls else {}
         if step in known:
             owner, field, in_item = cls or owner, known[str(step)], False
+            if field.python_only is not None:
+                raise _refused(path, f"is not set in a file; {field.python_only}", "leave it out")
             node = field.node
             names.append(str(step))
         elif isinstance(node, MapNode):
-            node = child(node, step)
+            node, in_item = child(node, step), True
         elif field is not None and not in_item and _names_item(field, step, known, items_exist=items_exist):
             in_item = True
         else:
             raise _unknown(path, str(step), known)
-    return _explanation(path or "$", owner, field, _opened(node), tuple(names))
+    found = _explanation(path or "$", owner, field, _opened(node), tuple(names))
+    return msgspec.structs.replace(found, type=type_text(_opened(node)), default=None) if in_item else found
+
+
+def _parsed(path: str) -> Steps:
+    """Return the steps of ``path``, which may begin with ``$`` as in problems."""
+    bare = path.removeprefix("$").removeprefix(".") if path.startswith("$") else path
+    if not bare:
+        return ()
+    try:
+        return Setting(bare, None).steps
+    except ConfigError as error:
+        first = error.problems[0]
+        raise _refused(path, first.reason, first.fix) from error
+
+
+def _refused(path: str, reason: str, fix: str) -> ConfigError:
+    return ConfigError([Problem(path=path, reason=reason, fix=fix)])
 
 
 def _names_item(field: FieldSpec, step: str | int, known: Mapping[str, FieldSpec], *, items_exist: bool) -> bool:
@@ -107,9 +126,9 @@ def _unknown(path: str, step: str, known: Mapping[str, Any]) -> ConfigError:
     fields = [name for name, field in known.items() if not field.python_only]
     if path == step and step in spec_of(Workload).by_name:
         fix = f"it is a field of workloads: worlds.{step} or services.{step}"
-        return ConfigError([Problem(path=path, reason=f"has no field {shown(step)}", fix=fix)])
+        return _refused(path, f"has no field {shown(step)}", fix)
     fix = suggestion(step, fields, f"known are {', '.join(fields)}" if fields else "leave it out: it has no fields")
-    return ConfigError([Problem(path=path, reason=f"has no field {shown(step)}", fix=fix)])
+    return _refused(path, f"has no field {shown(step)}", fix)
 
 
 def _opened(node: Node) -> Node:
@@ -175,6 +194,9 @@ def _plural(text: str) -> str:
 def _default_text(field: FieldSpec, names: tuple[str, ...]) -> str | None:
     if field.required:
         return "required"
+    names = tuple(name for name in names if name not in ("environments", "per_region"))
+    if not names:
+        return shown_value(field.default)
     sections = [name for name in SECTIONS if name in names[:2]] or (SECTIONS if names[0] == "defaults" else [])
     inner = names[2:] if names[0] == "defaults" else names[1:]
     given = {name: value_at(class_defaults(name, {}), inner) for name in sections} if inner else {}
@@ -201,13 +223,15 @@ def explain_value(path: str, document: Document, evaluation: Evaluation) -> tupl
     """
     assert evaluation.platform is not None
     bare, _, region = path.partition("@")
-    steps = _steps(bare, evaluation.values)
     explanation = explain_field(bare, items_exist=True)
+    steps = _steps(bare, evaluation.values)
     if len(steps) > 1 and steps[0] in SECTIONS:
         return _explain_entry(explanation, path, steps, region, document, evaluation)
+    if region:
+        raise _refused(path, "holds in every region", "leave the region out; only worlds and services differ by it")
     value = value_at(evaluation.values, steps)
     if value is UNSET:
-        value = _attribute(evaluation.platform, steps)
+        value = _held(evaluation.platform, steps, path)
         return msgspec.structs.replace(explanation, value=shown_value(value), origin="default"), None
     return msgspec.structs.replace(explanation, value=shown_value(value)), document.origin(evaluation, steps)
 
@@ -221,7 +245,7 @@ def _explain_entry(
     codes = [each.code for each in platform.regions]
     if region and region not in codes:
         fix = suggestion(region, codes, f"known are {', '.join(codes)}")
-        raise ConfigError([Problem(path=path, reason=f"has no region {shown(region)}", fix=fix)])
+        raise _refused(path, f"has no region {shown(region)}", fix)
     found = platform.expanded_in((str(section), int(place)), region or None)
     if inner and inner[0] in ("enabled", "regions", "per_region"):
         value = value_at(evaluation.values, steps)
@@ -230,7 +254,7 @@ def _explain_entry(
         text = default if value is UNSET else shown_value(value)
         return msgspec.structs.replace(explanation, value=text, origin="default"), origin
     names, written = _named_and_written(inner, found.values)
-    value = _held(found.config, names)
+    value = _held(found.config, names, path)
     at = None if written is None else find_layer(written, found.layers, found.values, node_of_workload())
     explained = msgspec.structs.replace(explanation, value=shown_value(value), origin=f"default of {section}")
     return explained, None if at is None else document.origin(evaluation, at)
@@ -240,11 +264,11 @@ def _steps(path: str, values: object) -> Steps:
     """Return the steps of ``path``, with names of list items as positions as far as the items of sections."""
     node: Node = compile_type(Platform)
     found: list[str | int] = []
-    steps = Setting(path, None).steps
+    steps = _parsed(path)
     for step in steps:
         keyed = list_key(node)
-        if isinstance(values, list | tuple) and isinstance(step, str) and keyed:
-            names = [str(keyed.key_of(item)) for item in values]
+        if isinstance(values, list | tuple):
+            names = [_name_of(keyed.key_of(item), place) if keyed else "" for place, item in enumerate(values)]
             step = _place_in(names, step, path_text(found), path)
         found.append(step)
         values, node = value_at(values, (step,)), child(node, step)
@@ -253,15 +277,20 @@ def _steps(path: str, values: object) -> Steps:
     return tuple(found)
 
 
-def _place_in(names: list[str], name: str, where: str, path: str) -> int:
-    if name in names:
-        return names.index(name)
-    problem = Problem(
-        path=path,
-        reason=f"{where} has no item {shown(name)}",
-        fix=suggestion(name, names, f"name one of its items: {', '.join(names)}"),
-    )
-    raise ConfigError([problem])
+def _name_of(key: object, place: int) -> str:
+    """Return what an item is called; one without a name, such as a link, is called by its position."""
+    return key if isinstance(key, str) else str(place)
+
+
+def _place_in(names: list[str], step: str | int, where: str, path: str) -> int:
+    if isinstance(step, int) and step < len(names):
+        return step
+    if isinstance(step, str) and step in names:
+        return names.index(step)
+    known = [name for name in names if name]
+    some = f"name one of its items: {', '.join(known)}" if known else "name an item that is there"
+    fix = some if isinstance(step, int) else suggestion(step, known, some)
+    raise _refused(path, f"{where} has no item {shown(step)}", fix)
 
 
 def _named_and_written(steps: list[str | int], values: object) -> tuple[list[str | int], Steps | None]:
@@ -288,25 +317,24 @@ def _named_and_written(steps: list[str | int], values: object) -> tuple[list[str
     return names, tuple(written)
 
 
-def _held(config: object, names: list[str | int]) -> Any:
-    """Return what a workload holds at ``names``, items of lists by their name."""
+def _held(config: Config | None, names: Iterable[str | int], path: str) -> Any:
+    """Return what ``config`` holds at ``names``, items of lists by name or position; None inside what is off."""
     held: Any = config
-    for number, step in enumerate(names):
-        if isinstance(held, tuple) and isinstance(step, str):
-            known = [str(getattr(item, "name", getattr(item, "service", ""))) for item in held]
-            step = _place_in(known, step, ".".join(map(str, names[:number])), ".".join(map(str, names)))
-        held = _attribute(held, (step,))
+    node = compile_type(type(config))
+    done: list[str | int] = []
+    for step in names:
+        where = path_text(done).removeprefix("$.")
+        if isinstance(held, Config):
+            held = getattr(held, str(step), None)
+        elif isinstance(held, Mapping):
+            if step not in held:
+                fix = suggestion(str(step), map(str, held), f"known are {', '.join(held)}" if held else "add it first")
+                raise _refused(path, f"{where} has no key {shown(step)}", fix)
+            held = held[step]
+        elif isinstance(held, tuple):
+            keyed = list_key(node)
+            items = [_name_of(keyed.key_of(item), place) if keyed else "" for place, item in enumerate(held)]
+            held = held[_place_in(items, step, where, path)]
+        node = child(node, step)
+        done.append(step)
     return held
-
-
-def _attribute(value: Any, steps: Steps) -> Any:
-    for step in steps:
-        if isinstance(value, Config):
-            value = getattr(value, str(step), None)
-        elif isinstance(value, Mapping):
-            value = value.get(step)
-        elif isinstance(value, tuple) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            return None
-    return value

@@ -14,7 +14,7 @@ from aether_deploy.config.merging import child, list_key, merge
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Sink, path_text
 from aether_deploy.platform.config import DEFAULT_ENVIRONMENT, Platform
-from aether_deploy.platform.expansion import Steps, translate, value_at
+from aether_deploy.platform.expansion import Steps, began, translate, value_at
 from aether_deploy.problems import ConfigError, Problem, shown, suggestion
 
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|'([^']+)'|([^.\[\]"']+))|\[([0-9]+)\]""")
@@ -130,6 +130,11 @@ class Document(msgspec.Struct, frozen=True, dict=True):
             said = {key: value for key, value in overlay.items() if key not in _FIXED}
             values = merge(values, said, _root())
         for setting in self.settings:
+            if setting.steps[0] in _FIXED[1:]:
+                raise setting.refused(
+                    "changes an overlay, and --set is stronger than overlays",
+                    "write the path as it is without overlays, and choose the environment with --env",
+                )
             values = _apply(setting, values)
         return values
 
@@ -154,11 +159,14 @@ class Document(msgspec.Struct, frozen=True, dict=True):
                 value=shown(values["environment"]),
             )
         _check_overlays(values, sink)
-        named = {**values, "environment": environment or known[0]}
+        name = environment or known[0]
+        # A name that cannot be one is reported where it stands, as a key of environments.
+        readable = child(_root(), "environment").read(name, None, Sink()) is not FAULTY
+        named = {**values, "environment": name if readable else DEFAULT_ENVIRONMENT}
         platform = Platform.read_values(named, None, sink)
         failed = platform is FAULTY or sink.failed
         found = tuple(dict.fromkeys(sink.found))
-        return Evaluation(named["environment"], None if failed else platform, found, values, environment)
+        return Evaluation(name, None if failed else platform, found, values, environment)
 
     def origin(self, evaluation: Evaluation, steps: Steps, *, key: str | None = None) -> Origin | None:
         """Return where the value at ``steps`` of an evaluated document was written.
@@ -167,17 +175,16 @@ class Document(msgspec.Struct, frozen=True, dict=True):
         """
         merged = evaluation.values
         wanted = steps if key is None else (*steps, key)
+        if any(_covers(_named(setting, merged), wanted) for setting in self.settings):
+            return Origin(None, wanted)
         hits = [
-            Origin(place, (*at, *found), environment)
+            (Origin(place, (*at, *found), environment), value_at(values, found))
             for place, at, environment, values in self._layers(evaluation.overlay)
             if (found := translate(wanted, merged, values, _root())) is not None
         ]
-        if any(_covers(_named(setting, merged), wanted) for setting in self.settings):
-            hits.append(Origin(None, wanted))
         if not hits:
             return None
-        scalar = not isinstance(value_at(merged, wanted), (Mapping, list, tuple))
-        return hits[-1] if scalar else hits[0]
+        return hits[began([value for _, value in hits], wanted, _root())][0]
 
     def _layers(self, environment: str | None) -> Iterable[tuple[int, Steps, str | None, object]]:
         for place, source in enumerate(self.sources):

@@ -314,8 +314,8 @@ def at_layer(platform: "Platform", view: EntryView, site: Site, steps: Steps) ->
 
 def callers_reach_what_they_use(self: "Platform") -> Iterator[Fault]:
     for site in self.sites:
-        here = site_configs(self, site)
-        for view, config in here.values():
+        here = {view.name for view in self.entries if site.region.code in view.regions}  # the faulty, too
+        for view, config in site_configs(self, site).values():
             for place, name in enumerate(config.uses):
                 if name in here or (there := nearest(self, name, site)) is None:
                     continue

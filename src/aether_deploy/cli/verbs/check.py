@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aether_deploy.cli.inputs import fatal, file_arguments, judge, read_files, strict_option, summary
+from aether_deploy.cli.inputs import file_arguments, judge, read_files, strict_option, summary
 from aether_deploy.cli.output import count, envelope, print_json, print_problems
 from aether_deploy.delivery.loading import Judgement
 from aether_deploy.gitops.render import check_clusters, render_tree
@@ -37,11 +37,12 @@ def command(
     if not judgement.failed:
         problems, result = _judge_manifests(judgement)
         judgement = judgement.with_problems(problems)
-    bad = fatal(judgement, strict=strict)
+    judgement = judgement.strictly() if strict else judgement
+    bad = judgement.failed
     if as_json:
         print_json(envelope("check", ok=not bad, problems=judgement.problems, result=result))
         return 2 if bad else 0
-    print_problems((p for p in judgement.problems if not quiet or strict or p.severity == "error"), sys.stdout)
+    print_problems((p for p in judgement.problems if not quiet or p.severity == "error"), sys.stdout)
     if not quiet or bad:
         click.echo(summary(description, judgement))
     if result is not None and not quiet:

@@ -7,10 +7,10 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(shell: str, as_json: bool) -> int:
-    """Print the completion script of SHELL.
+    """Print the completion script of SHELL: bash, zsh or fish.
 
     \b
     bash:  eval "$(aether-deploy completion bash)"
@@ -18,11 +18,12 @@ def command(shell: str, as_json: bool) -> int:
     fish:  aether-deploy completion fish | source
     """
     from aether_deploy.cli.app import cli
+    from aether_deploy.cli.main import COMPLETION_VARIABLE, PROGRAM
     from aether_deploy.cli.output import envelope, print_json
 
     kind = get_completion_class(shell)
     assert kind is not None
-    script = kind(cli, {}, "aether-deploy", "_AETHER_DEPLOY_COMPLETE").source()
+    script = kind(cli, {}, PROGRAM, COMPLETION_VARIABLE).source()
     if as_json:
         print_json(envelope("completion", ok=True, problems=(), result={"shell": shell, "script": script}))
     else:

@@ -2,20 +2,18 @@
 
 import click
 
-from aether_deploy.cli.inputs import judge, read_files, stop_for_problems
+from aether_deploy.cli.inputs import file_arguments, judge, print_warnings, read_files, stop_for_problems
 from aether_deploy.cli.output import envelope, print_json
 from aether_deploy.delivery.loading import locate
 from aether_deploy.platform.explaining import Explanation, explain_field, explain_value
+from aether_deploy.problems import Problem
 
 
 @click.command()
 @click.argument("path", metavar="PATH")
-@click.argument("files", nargs=-1, metavar="[FILE...]")
-@click.option("--env", "environment", metavar="NAME", help="The environment; the first where left out.")
-@click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Set one value (repeatable).")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@file_arguments
 def command(
-    path: str, files: tuple[str, ...], environment: str | None, settings: tuple[str, ...], as_json: bool
+    path: str, files: tuple[str, ...], environment: str | None, settings: tuple[str, ...], as_json: bool, quiet: bool
 ) -> int:
     """Explain the field at PATH, such as worlds.scaling.max_replicas.
 
@@ -23,9 +21,11 @@ def command(
     with the line that won; a region after @ tells what holds there
     (worlds.world-server.scaling.max_replicas@ap-south-1).
     """
+    problems: tuple[Problem, ...] = ()
     if not files:
-        if "@" in path:
-            raise click.UsageError("a region after @ asks for a value; give the FILE that holds it")
+        for said, what in (("@" in path, "a region after @"), (environment is not None, "--env"), (settings, "--set")):
+            if said:
+                raise click.UsageError(f"{what} asks for a value; give the FILE that holds it")
         explanation = explain_field(path)
     else:
         description = read_files(files, settings)
@@ -37,8 +37,11 @@ def command(
             place = None if origin.source is None else locate(description, origin.source, origin.steps)
             name = "--set" if origin.source is None else description.document.sources[origin.source].name
             explanation = explanation.at(name, place, origin.environment)
+        problems = judgement.problems
+        if not as_json:
+            print_warnings(description, judgement, quiet=quiet)
     if as_json:
-        print_json(envelope("explain", ok=True, problems=(), result=explanation.values()))
+        print_json(envelope("explain", ok=True, problems=problems, result=explanation.values()))
     else:
         click.echo(_text(explanation))
     return 0

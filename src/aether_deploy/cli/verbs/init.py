@@ -1,22 +1,26 @@
 """``aether-deploy init``: a description to start from."""
 
 import json
+import os
 import re
+import shlex
 from pathlib import Path
 
 import click
 
 from aether_deploy.cli.output import envelope, print_json
 from aether_deploy.delivery.starting import write_new_files
+from aether_deploy.manifest.yaml_text import to_yaml
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.schema import platform_schema
 from aether_deploy.problems import ConfigError, Problem
 
+NAME_LENGTH_MAX = 40
 START = """\
 # yaml-language-server: $schema=aether.schema.json
 # One world server that keeps a write-ahead log. What is left out has safe defaults:
 # `aether-deploy explain worlds` lists the fields.
-name: {name}
+{name}
 kubernetes: v1.37
 regions:
   - {{code: us-east-1, zones: [us-east-1a, us-east-1b, us-east-1c]}}
@@ -37,12 +41,13 @@ def command(folder: str, name: str | None, as_json: bool, quiet: bool) -> int:
 
     Files that are there are never replaced.
     """
-    system = name if name is not None else re.sub("[^a-z0-9-]+", "-", Path(folder).resolve().name.lower()).strip("-")
-    text = START.format(name=system or "aether")
+    if not folder:
+        raise click.UsageError("DIR is empty; name a folder, or . for this one")
     if name is not None:
         _check_name(name)
+    system = name if name is not None else _name_of(folder)
     files = {
-        "aether.yaml": text,
+        "aether.yaml": START.format(name=to_yaml({"name": system}).strip()),
         "aether.schema.json": json.dumps(platform_schema(), ensure_ascii=False, indent=2) + "\n",
     }
     write_new_files(folder, files)
@@ -50,9 +55,15 @@ def command(folder: str, name: str | None, as_json: bool, quiet: bool) -> int:
         result = {"folder": folder, "files": sorted(files)}
         print_json(envelope("init", ok=True, problems=(), result=result))
     elif not quiet:
-        click.echo(f"wrote {', '.join(f'{folder}/{file}' for file in files)}", err=True)
-        click.echo(f"next: aether-deploy check {folder}/aether.yaml", err=True)
+        click.echo(f"wrote {', '.join(os.path.join(folder, file) for file in files)}", err=True)
+        click.echo(f"next: aether-deploy check {shlex.quote(os.path.join(folder, 'aether.yaml'))}", err=True)
     return 0
+
+
+def _name_of(folder: str) -> str:
+    """Return the folder's name as a system may be called."""
+    plain = re.sub("[^a-z0-9-]+", "-", Path(folder).resolve().name.lower())
+    return plain.strip("-")[:NAME_LENGTH_MAX].strip("-") or "aether"
 
 
 def _check_name(name: str) -> None:

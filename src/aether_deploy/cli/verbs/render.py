@@ -1,20 +1,20 @@
 """``aether-deploy render``: the GitOps tree on disk, or the manifests of one environment on standard output."""
 
-import sys
+import os
+import shlex
 from typing import Any
 
 import click
 
 from aether_deploy.cli.inputs import (
-    fatal,
     file_arguments,
     judge,
+    print_warnings,
     read_files,
     stop_for_problems,
     strict_option,
-    summary,
 )
-from aether_deploy.cli.output import count, envelope, print_json, print_problems
+from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import progress
 from aether_deploy.delivery.loading import Description, Judgement
 from aether_deploy.delivery.tree_writer import WritePlan, plan_write, write_tree
@@ -59,15 +59,26 @@ def command(
     wrote before and no longer need are removed; edited and foreign files stop the run before anything is
     written. Unchanged files are not written.
     """
+    if not output:
+        raise click.UsageError("-o names no folder; give -o DIR, or -o - for standard output")
     if output == "-" and only_check:
         raise click.UsageError("--check compares with a folder; give -o DIR")
     description = read_files(files, settings)
     judgement = judge(description, environment, every=output != "-")
-    if fatal(judgement, strict=strict):
+    judgement = judgement.strictly() if strict else judgement
+    if judgement.failed:
         return stop_for_problems("render", description, judgement, as_json=as_json)
     if output == "-":
         return _print_manifests(description, judgement, as_json=as_json, quiet=quiet)
-    return _write_tree(description, judgement, output, as_json=as_json, quiet=quiet, only_check=only_check, force=force)
+    tree, clusters = render_tree(judgement.platforms, judgement.files)
+    judgement = judgement.with_problems(check_clusters(clusters))
+    judgement = judgement.strictly() if strict else judgement
+    if judgement.failed:
+        return stop_for_problems("render", description, judgement, as_json=as_json)
+    made = (tree, clusters)
+    return _write_tree(
+        description, judgement, made, output, as_json=as_json, quiet=quiet, only_check=only_check, force=force
+    )
 
 
 def _print_manifests(description: Description, judgement: Judgement, *, as_json: bool, quiet: bool) -> int:
@@ -77,7 +88,7 @@ def _print_manifests(description: Description, judgement: Judgement, *, as_json:
         bodies = [manifest.body for group in manifests for manifest in group]
         print_json(envelope("render", ok=True, problems=judgement.problems, result={"manifests": bodies}))
         return 0
-    _print_warnings(description, judgement, quiet=quiet)
+    print_warnings(description, judgement, quiet=quiet)
     for group in manifests:
         click.echo(to_yaml_documents(manifest.body for manifest in group), nl=False)
     return 0
@@ -86,6 +97,7 @@ def _print_manifests(description: Description, judgement: Judgement, *, as_json:
 def _write_tree(
     description: Description,
     judgement: Judgement,
+    made: tuple[Tree, list[RenderedCluster]],
     output: str,
     *,
     as_json: bool,
@@ -93,12 +105,12 @@ def _write_tree(
     only_check: bool,
     force: bool,
 ) -> int:
-    tree, clusters = render_tree(judgement.platforms, judgement.files)
-    judgement = judgement.with_problems(check_clusters(clusters))
+    tree, clusters = made
     rendered = [evaluation.environment for evaluation in judgement.evaluations]
     complete = set(rendered) == set(description.document.environments())
     if only_check:
-        plan = plan_write(output, tree, force=force, environments=rendered, complete=complete)
+        # An edited or a foreign file is a difference, too: with force the plan lists it, and nothing is written.
+        plan = plan_write(output, tree, force=True, environments=rendered, complete=complete)
     else:
         with progress("writing", quiet=quiet or as_json) as shown:
             plan = write_tree(output, tree, force=force, environments=rendered, complete=complete, progress=shown)
@@ -107,18 +119,12 @@ def _write_tree(
         result = _result(tree, clusters, plan, output)
         print_json(envelope("render", ok=holds, problems=judgement.problems, result=result))
         return 0 if holds else 1
-    _print_warnings(description, judgement, quiet=quiet)
+    print_warnings(description, judgement, quiet=quiet)
     if only_check and not quiet:
         _print_differences(plan)
     elif not quiet:
         _print_tree(tree, clusters, plan, output)
     return 0 if holds else 1
-
-
-def _print_warnings(description: Description, judgement: Judgement, *, quiet: bool) -> None:
-    if judgement.problems and not quiet:
-        print_problems(judgement.problems, sys.stderr)
-        click.echo(summary(description, judgement), err=True)
 
 
 def _print_differences(plan: WritePlan) -> None:
@@ -141,7 +147,7 @@ def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, ou
     for rendered in clusters:
         site = rendered.cluster.site
         zones = count(len(site.region.zone_names), "zone")
-        lines.append(f"{output}/{rendered.path}      {site.kubernetes}, {zones}")
+        lines.append(f"{os.path.join(output, rendered.path)}      {site.kubernetes}, {zones}")
         lines += _folder_lines(rendered)
     counts = _counts(plan, ("written", "unchanged", "removed"))
     lines.append(f"{count(tree.objects, 'object')}, {count(tree.file_count, 'file')}: {counts}")
@@ -153,7 +159,8 @@ def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, ou
         likewise = (
             f"   (and each of the {len(clusters)} cluster folders in its own cluster)" if len(clusters) > 1 else ""
         )
-        lines.append(f"next: kubectl apply --server-side -k {output}/{clusters[0].path}{likewise}")
+        folder = shlex.quote(os.path.join(output, clusters[0].path))
+        lines.append(f"next: kubectl apply --server-side -k {folder}{likewise}")
     click.echo("\n".join(lines), err=True)
 
 
