@@ -1,10 +1,18 @@
-"""``python -m benchmarks``: measure, print, and hold the ratios against what the project promises."""
+"""``python -m benchmarks [--write]``: measure, print, and hold the ratios against what the project promises.
 
+With ``--write`` the figures replace those in ``benchmarks/README.md``.
+"""
+
+import os
 import platform
 import sys
+from pathlib import Path
 
 from benchmarks import emitter, pipeline
 from tests.kubectl import COMMAND, find_kubectl
+
+README = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 # Bounds on ratios, from the project's goals: (figure, at least or at most, bound).
 PROMISES = (
@@ -26,6 +34,7 @@ def main() -> int:
         return 3
     print(f"Python {platform.python_version()}, {platform.machine()}")
     figures: dict[str, float] = {}
+    written = "--write" in sys.argv[1:]
     for measure in (
         _emitter,
         pipeline.values_to_text,
@@ -38,7 +47,20 @@ def main() -> int:
         figures |= found
         for name, value in found.items():
             print(f"{name:<58} {value:>10.2f}", flush=True)
+    if written:
+        _keep(figures)
     return _judge(figures)
+
+
+def _keep(figures: dict[str, float]) -> None:
+    """Put the figures into the README, between its markers."""
+    before, begin, rest = README.read_text("utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    promised = {name: f"{direction} {bound:g}" for name, direction, bound in PROMISES}
+    rows = [f"| {name} | {value:.2f} | {promised.get(name, '')} |" for name, value in figures.items()]
+    table = "\n".join([f"{machine}:", "", "| figure | measured | promised |", "| --- | --- | --- |", *rows])
+    README.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
 
 
 def _emitter() -> dict[str, float]:

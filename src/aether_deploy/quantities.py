@@ -10,8 +10,9 @@ Rule:
     ``1``), and absurdly long numbers and exponents (the exponent silently wraps at 32 bits).
 """
 
-import re
 from functools import lru_cache
+
+from aether_deploy.patterns import Pattern
 
 BINARY = "binary"
 DECIMAL = "decimal"
@@ -25,8 +26,8 @@ _EXA = 18
 _UNPRINTABLE_NANOS = _NANOS * 10 ** (_EXA + 3)
 
 _NUMBER = r"(?P<sign>[+-]?)(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?"
-_QUANTITY = re.compile(_NUMBER + r"(?P<suffix>(?:[eE][+-]?[0-9]+)|[a-zA-Z]*)")
-_EXPONENT_SUFFIX = re.compile(r"[eE][+-]?[0-9]+")
+_QUANTITY = Pattern(_NUMBER + r"(?P<suffix>(?:[eE][+-]?[0-9]+)|[a-zA-Z]*)")
+_EXPONENT_SUFFIX = Pattern(r"[eE][+-]?[0-9]+")
 _BINARY_SHIFT = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL_POWER = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _DECIMAL_SUFFIX = {power: suffix for suffix, power in _DECIMAL_POWER.items()}
@@ -35,7 +36,7 @@ _SLIPS = {"K": "k or Ki", "ki": "Ki", "mi": "Mi", "gi": "Gi", "g": "G or Gi", "t
 
 # Go's time.Duration counts nanoseconds in 64 bits.
 _DURATION_MAX_SECS = _INT64_MAX // _NANOS
-_DURATION = re.compile(r"(?=[0-9])(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
+_DURATION = Pattern(r"(?=[0-9])(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
 class QuantityError(ValueError):

@@ -16,6 +16,7 @@ import msgspec
 
 from aether_deploy.config.marks import Keyed, NumberRule, OneOf, Partial, Placeholders, TextRule, WholeRule
 from aether_deploy.config.sink import FAULTY, UNCARRIED, Faulty, Path, Sink
+from aether_deploy.patterns import Pattern
 from aether_deploy.problems import shown, suggestion
 
 
@@ -43,13 +44,13 @@ class AnyNode(Node):
 
 
 class TextNode(Node):
-    __slots__ = ("_match", "expects", "placeholders", "rule")
+    __slots__ = ("_pattern", "expects", "placeholders", "rule")
 
     def __init__(self, rule: TextRule | None, placeholders: Placeholders | None) -> None:
         self.rule = rule
         self.placeholders = placeholders
         self.expects = rule.what if rule else "text"
-        self._match = re.compile(rule.pattern).fullmatch if rule and rule.pattern else None
+        self._pattern = Pattern(rule.pattern) if rule and rule.pattern else None
 
     def read(self, raw: object, path: Path, sink: Sink) -> Any:
         if type(raw) is not str:
@@ -66,7 +67,7 @@ class TextNode(Node):
         if rule.max_length is not None and len(raw) > rule.max_length:
             reason = f"has {len(raw)} characters; {rule.what} has at most {rule.max_length}"
             return sink.fault(path, reason, "shorten it", value=shown(raw))
-        if self._match is not None and not self._match(raw):
+        if self._pattern is not None and not self._pattern.fullmatch(raw):
             return sink.fault(path, f"not {rule.what}", rule.fix, value=shown(raw))
         if rule.check is not None and (complaint := rule.check(raw)) is not None:
             return sink.fault(path, complaint, rule.fix, value=shown(raw))
@@ -88,7 +89,9 @@ class TextNode(Node):
         if not isinstance(raw, (bool, int, float)):
             return self.rule.fix if self.rule else "write text"
         source = str(getattr(raw, "text", shown(raw)))
-        return f'quote it: "{source}"' if self._match is None or self._match(source) or not self.rule else self.rule.fix
+        if self.rule is None or self._pattern is None or self._pattern.fullmatch(source):
+            return f'quote it: "{source}"'
+        return self.rule.fix
 
 
 class WholeNode(Node):

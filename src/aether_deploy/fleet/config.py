@@ -47,6 +47,9 @@ from aether_deploy.placement.config import TopologyConfig
 from aether_deploy.probes.config import ProbeConfig
 from aether_deploy.scaling.config import CustomMetric, ScalingConfig
 
+UNPLACED = "unplaced"
+"""Namespace of an entry until its platform places it: only that knows the environment."""
+
 Endpoint = Annotated[str, Placeholders(("region", "environment", "cluster"))]
 WaiverName = Annotated[str, OneOf(tuple(WAIVERS))]
 

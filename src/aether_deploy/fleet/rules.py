@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from aether_deploy.config.base import Fault
 from aether_deploy.manifest.labels import RESERVED_PREFIXES
+from aether_deploy.patterns import Pattern
 from aether_deploy.problems import suggestion
 
 if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
 
 # kube-linter takes "secret" anywhere in the name; the other words count as whole words.
-SECRET_NAME = re.compile(r"(?i)secret|(^|_)(password|passwd|token|api_?key|private_?key|credentials?)(_|$)")
+SECRET_NAME = Pattern(r"(?i)secret|(^|_)(password|passwd|token|api_?key|private_?key|credentials?)(_|$)")
 CONTROLLER_NAME_MAX = 52  # a StatefulSet's pods carry "<name>-<10 characters>" as a label, which has 63
 NAME_MAX = 63
 SERVICES_MAX = 1000
@@ -405,6 +406,8 @@ def deviations(self: "DeploymentConfig") -> dict[str, str | None]:
 
 
 def waivers_are_used(self: "DeploymentConfig") -> Iterator[Fault]:
+    if not self.waivers:
+        return
     for name in sorted(self.waivers.keys() - deviations(self).keys()):
         yield Fault(
             ("waivers", name),

@@ -130,6 +130,8 @@ WAIVERS: dict[str, Waiver] = {
 def joined_annotations(own: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
     """Return the author's annotations and ours. Checks that the author skips himself stay skipped."""
     joined = {**own, **ours}
+    if not own or not ours:
+        return joined
     if _IGNORED in own and _IGNORED in ours:
         checks = {check.strip() for text in (own[_IGNORED], ours[_IGNORED]) for check in text.split(",")}
         joined[_IGNORED] = ",".join(sorted(checks - {""}))

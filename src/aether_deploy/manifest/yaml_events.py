@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from aether_deploy.patterns import Pattern
+
 if TYPE_CHECKING:
     from json import JSONDecodeError
 
@@ -24,19 +26,19 @@ NULLS: Final = frozenset(["", "~", "null", "Null", "NULL"])
 AMBIGUOUS: Final = frozenset(
     ["y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF"]
 )
-_INT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_INT: Final = Pattern(r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT: Final = Pattern(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE: Final = Pattern(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 # C0, DEL, C1, non-characters and surrogates are no YAML. NEL, LS and PS would turn into spaces, and end a
 # line for the parser but not for an editor. A BOM inside is refused by one parser and kept by the other.
-_UNREADABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_DIRECTIVE: Final = re.compile(r"(?:[ \t\r]*(?:#[^\n]*)?\n)*(%[^\s]*)")
+_UNREADABLE: Final = Pattern("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_SURROGATE: Final = Pattern("[\ud800-\udfff]")
+_DIRECTIVE: Final = Pattern(r"(?:[ \t\r]*(?:#[^\n]*)?\n)*(%[^\s]*)")
 _BRACE: Final = re.compile(r"\s*\{")
-_MEANT_AS_JSON: Final = re.compile(r'\s*\{\s*(?:"|\}|\Z)')
-_JSON_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|[^\s\[\]{}:,"]+')
-_HALF_CHARACTER: Final = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..|[\ud800-\udfff])|\\.")
+_MEANT_AS_JSON: Final = Pattern(r'\s*\{\s*(?:"|\}|\Z)')
+_JSON_TOKEN: Final = Pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|[^\s\[\]{}:,"]+')
+_HALF_CHARACTER: Final = Pattern(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..|[\ud800-\udfff])|\\.")
 
 Place = tuple[int, int]
 """Line and column, both from 1, the column in characters."""

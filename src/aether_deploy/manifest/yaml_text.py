@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from aether_deploy.patterns import Pattern
+
 MAX_DEPTH: Final = 200
 """Levels of indentation; a value nested deeper is refused. Real manifests stay below 40."""
 
@@ -27,7 +29,7 @@ _WORDS_WITH_A_MEANING: Final = frozenset(
 
 # C0, DEL, C1 with NEL, the separators of lines and paragraphs, the byte order mark, the non-characters.
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE: Final = Pattern("[\ud800-\udfff]")
 
 _INDENTS: Final = tuple("  " * depth for depth in range(MAX_DEPTH))
 

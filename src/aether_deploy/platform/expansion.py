@@ -16,7 +16,7 @@ from aether_deploy.config.marks import Keyed
 from aether_deploy.config.merging import child, list_key, merge
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Sink
-from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.config import UNPLACED, DeploymentConfig
 from aether_deploy.problems import Shown, shown
 
 Steps = tuple[str | int, ...]
@@ -72,9 +72,10 @@ def expand_entry(layers: tuple[Layer, ...], section: str) -> Expanded:
         values = merge(values, layer.values, node)
     sink = Sink(python=True)
     _report_decided(values, sink)
-    config = DeploymentConfig.read_values({**values, "workload_class": section}, None, sink)
+    placed_values = {**values, "workload_class": section, "namespace": UNPLACED}
+    config = DeploymentConfig.read_values(placed_values, None, sink)
     # Steps of a fault count the items of the class defaults, too.
-    filled = DeploymentConfig.fill({**values, "workload_class": section}) if sink.found else values
+    filled = DeploymentConfig.fill(placed_values) if sink.found else values
     placed = (_placed(steps, problem, layers, filled, node) for steps, problem in sink.found)
     faults = tuple(fault for fault in placed if fault is not None)
     failed = config is FAULTY or any(fault.severity == "error" for fault in faults)

@@ -3,7 +3,6 @@
 Every layer stays known, so that a problem can be shown where its value was written.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -13,11 +12,12 @@ import msgspec
 from aether_deploy.config.merging import child, list_key, merge
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Sink, path_text
+from aether_deploy.patterns import Pattern
 from aether_deploy.platform.config import DEFAULT_ENVIRONMENT, Platform
 from aether_deploy.platform.expansion import Steps, began, translate, value_at
 from aether_deploy.problems import ConfigError, Problem, shown, suggestion
 
-_STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|'([^']+)'|([^.\[\]"']+))|\[([0-9]+)\]""")
+_STEP = Pattern(r"""(?:^|\.)(?:"([^"]+)"|'([^']+)'|([^.\[\]"']+))|\[([0-9]+)\]""")
 
 
 class Source(msgspec.Struct, frozen=True):

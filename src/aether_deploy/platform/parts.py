@@ -17,7 +17,7 @@ from aether_deploy.config.types import (
     ObjectName,
     PositiveCount,
 )
-from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.config import UNPLACED, DeploymentConfig
 
 Provider = Literal["aws", "gcp", "azure", "other"]
 
@@ -172,8 +172,7 @@ class Workload(DeploymentConfig):
         per_region: What differs in a region, by its code: an overlay of the entry.
     """
 
-    # Only its platform knows the namespace of an entry; this stands for it until then.
-    namespace: Annotated[DnsLabel, PythonOnly("it follows from the system's name and the environment")] = "unplaced"
+    namespace: Annotated[DnsLabel, PythonOnly("it follows from the system's name and the environment")] = UNPLACED
     enabled: bool = True
     regions: Literal["all"] | Sequence[DnsLabel] = "all"
     per_region: dict[DnsLabel, Annotated[Mapping[str, Any], Partial(of=DeploymentConfig, checked=())]] = {}

@@ -1,7 +1,6 @@
 """``aether-deploy render``: the GitOps tree on disk, or the manifests of one environment on standard output."""
 
 import os
-import shlex
 from typing import Any
 
 import click
@@ -159,6 +158,8 @@ def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, ou
         likewise = (
             f"   (and each of the {len(clusters)} cluster folders in its own cluster)" if len(clusters) > 1 else ""
         )
+        import shlex  # of no use to manifests on standard output
+
         folder = shlex.quote(os.path.join(output, clusters[0].path))
         lines.append(f"next: kubectl apply --server-side -k {folder}{likewise}")
     click.echo("\n".join(lines), err=True)
