@@ -247,4 +247,4 @@ def test_quantities_load_nothing_but_what_regular_expressions_load() -> None:
     tree = ast.parse(Path(quantities.__file__).read_text())
     imports = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)}
 
-    assert imports <= {"import re", "from functools import lru_cache"}
+    assert imports <= {"from functools import lru_cache", "from aether_deploy.patterns import Pattern"}
