@@ -114,6 +114,15 @@ PARTS: dict[str, RuleCase] = {
             "  fix: raise grace_period_secs"
         ],
     ),
+    "a port of every node is meant to be internal": RuleCase(
+        rule="ExposeConfig.a_node_port_is_not_internal",
+        bad={"type": "NodePort", "ports": ["http"], "internal": True},
+        good={"type": "LoadBalancer", "ports": ["http"], "internal": True},
+        says=[
+            "$.internal: is true; nothing keeps a NodePort internal: every node opens it\n"
+            "  fix: use a LoadBalancer, or remove it and keep others off the nodes"
+        ],
+    ),
     "expose names no port": RuleCase(
         rule="ExposeConfig.something_is_exposed",
         bad={"ports": []},

@@ -2,6 +2,8 @@
 
 from tests.rule_case import EU_WEST, EXPOSED, GATEWAY, MATCHMAKING, US_EAST, WORLD, RuleCase
 
+PORTLESS = {"ports": [{"name": "http", "enabled": False}], "metrics": "none"}
+
 PLATFORMS: dict[str, RuleCase] = {
     "Kubernetes is too old": RuleCase(
         rule="Platform.versions_are_known",
@@ -276,6 +278,24 @@ PLATFORMS: dict[str, RuleCase] = {
             "$.services[0].per_region.eu-west-1.drain.grace_period_secs: warning: is 7200; longer than "
             "an hour, which node drains and cluster autoscalers do not wait for\n"
             "  fix: set it to 3600 or less"
+        ],
+    ),
+    "what is used listens on nothing": RuleCase(
+        rule="Platform.callers_reach_what_they_use",
+        bad={"services": [{**GATEWAY, "uses": ["matchmaking"]}, {**MATCHMAKING, **PORTLESS}]},
+        good={"services": [GATEWAY, {**MATCHMAKING, **PORTLESS}]},
+        says=[
+            "$.services[0].uses[0]: is 'matchmaking'; listens on no port\n"
+            "  fix: give 'matchmaking' a port, or remove it here"
+        ],
+    ),
+    "an entry that changes another is misspelt": RuleCase(
+        rule="Platform.entries_are_sound",
+        bad={"services": [MATCHMAKING, {"name": "matchmakin", "replicas": 3}]},
+        good={"services": [MATCHMAKING]},
+        says=[
+            "$.services[1]: lacks 'image'\n"
+            "  fix: did you mean 'matchmaking', which is there? A workload of its own needs image"
         ],
     ),
     "what is used elsewhere cannot be reached": RuleCase(

@@ -43,6 +43,64 @@ WORKLOADS: dict[str, RuleCase] = {
             "  fix: shorten it"
         ],
     ),
+    "a Secret's volume has a long name": RuleCase(
+        rule="DeploymentConfig.volume_names_fit",
+        bad={"secret_files": [{"name": "s" * 57, "secret": "tls", "path": "/tls"}]},
+        good={"secret_files": [{"name": "s" * 56, "secret": "tls", "path": "/tls"}]},
+        says=[
+            "$.secret_files[0].name: is 'sssssssssssssssssssssssssssssssssssssssssssssssssssssssss'; its volume "
+            "'secret-sssssssssssssssssssssssssssssssssssssssssssssssssssssssss' would have more than 63 characters\n"
+            "  fix: use at most 56"
+        ],
+    ),
+    "annotations are too large": RuleCase(
+        rule="DeploymentConfig.annotations_fit",
+        bad={"annotations": {"a": "x" * 262_144}},
+        good={"annotations": {"a": "x" * 262_143}},
+        says=[
+            "$.annotations: hold 262145 bytes together; an object's annotations hold at most 262144\n"
+            "  fix: put what is large into config_files"
+        ],
+    ),
+    "a volume is larger than the disk": RuleCase(
+        rule="DeploymentConfig.scratch_fits",
+        bad={"volumes": [{"name": "cache", "path": "/cache", "size": "2Gi"}]},
+        good={"volumes": [{"name": "cache", "path": "/cache", "size": "1Gi"}]},
+        says=[
+            "$.volumes[0].size: warning: is '2Gi'; more than resources.ephemeral_limit, which is 1Gi: filling it "
+            "evicts the pod\n"
+            "  fix: lower it, or raise resources.ephemeral_limit"
+        ],
+    ),
+    "a volume is larger than the memory": RuleCase(
+        rule="DeploymentConfig.scratch_fits",
+        bad={"volumes": [{"name": "cache", "path": "/cache", "type": "memory", "size": "2Gi"}]},
+        good={"volumes": [{"name": "cache", "path": "/cache", "type": "memory", "size": "1Gi"}]},
+        says=[
+            "$.volumes[0].size: warning: is '2Gi'; more than resources.memory_limit, which is 1Gi: filling it ends "
+            "the container\n"
+            "  fix: lower it, or raise resources.memory_limit"
+        ],
+    ),
+    "a token leads nowhere": RuleCase(
+        rule="DeploymentConfig.tokens_are_of_use",
+        bad={"identity": {"automount_token": True}},
+        good={"identity": {"automount_token": True}, "network": {"allow_to": ["10.0.0.1/32"]}},
+        says=[
+            "$.identity.automount_token: warning: is true; of no use: the network policy lets the pods reach no API "
+            "server\n"
+            "  fix: list its addresses in network.allow_to"
+        ],
+    ),
+    "metrics are on a port of UDP": RuleCase(
+        rule="DeploymentConfig.port_names_exist",
+        bad={"ports": [{"name": "game", "port": 7777, "protocol": "UDP"}], "metrics": {"port": "game"}},
+        good={"ports": [{"name": "game", "port": 7777}], "metrics": {"port": "game"}},
+        says=[
+            "$.metrics.port: is 'game'; a port of protocol UDP, where nobody can scrape\n"
+            "  fix: name a TCP port, or write metrics: none"
+        ],
+    ),
     "a workload lands where everything does": RuleCase(
         rule="DeploymentConfig.namespace_is_hardened",
         bad={"namespace": "default"},
@@ -377,10 +435,10 @@ WORKLOADS: dict[str, RuleCase] = {
     ),
     "an annotation is one of Kubernetes": RuleCase(
         rule="DeploymentConfig.labels_are_the_authors",
-        bad={"annotations": {"pod.k8s.io/x": "y"}},
-        good={"annotations": {"notk8s.io/x": "y"}},
+        bad={"annotations": {"k8s.io/x": "y"}},
+        good={"annotations": {"notk8s.io/x": "y", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}},
         says=[
-            "$.annotations['pod.k8s.io/x']: pod.k8s.io/ belongs to Kubernetes and to this program\n"
+            "$.annotations['k8s.io/x']: k8s.io/ belongs to Kubernetes and to this program\n"
             "  fix: use a prefix of your own"
         ],
     ),

@@ -105,7 +105,7 @@ FAULTS: dict[str, tuple[Any, list[str]]] = {
     "a key and a value of a mapping": (
         {"labels": {"a b": "x", "c": 5}},
         [
-            "$.labels['a b']: its key is not a label key\n"
+            "$.labels: has key 'a b'; not a label key\n"
             "  fix: use at most 63 letters, digits, '-', '_' or '.', after an optional DNS prefix and '/'",
             '$.labels.c: is 5; expected text\n  fix: quote it: "5"',
         ],
@@ -185,7 +185,7 @@ SCRIPTS = "Welt für Übermut — 世界 🌍\n\tzwei"
 READ: dict[str, tuple[dict[str, Any], Any]] = {
     "a duration as seconds": ({"wait_secs": "1h30m"}, ("wait_secs", 5400)),
     "whole seconds as they are": ({"wait_secs": 90}, ("wait_secs", 90)),
-    "a whole number as a size": ({"size": 1024}, ("size", "1024")),
+    "a whole number as a size": ({"size": 2097152}, ("size", "2097152")),
     "a whole number as a number": ({"ratio": 1}, ("ratio", 1.0)),
     "none as off": ({"maybe": "none"}, ("maybe", None)),
     "none as text where nothing can be off": ({"text": "none"}, ("text", "none")),

@@ -55,7 +55,7 @@ TAKES: dict[str, tuple[Any, list[Any]]] = {
     "a version": (KubernetesVersion, ["v1.34", "v1.37", "v1.9"]),
     "an address block": (Cidr, ["0.0.0.0/0", "203.0.113.0/24", "10.0.0.1/32", "2001:db8::/32", "::/0"]),
     "an amount of CPU": (CpuQuantity, ["500m", "2", 2, "1.5", "1e3"]),
-    "a size": (SizeQuantity, ["10Gi", "512Mi", "1.5Gi", "1G", 1024]),
+    "a size": (SizeQuantity, ["10Gi", "512Mi", "1.5Gi", "1G", 1048576]),
     "a time": (PositiveSeconds, [1, 300, "5m", "1h30m", "90s"]),
     "a relative path": (SourcePath, ["config/world.toml", "../shared/a", "a b"]),
 }  # fmt: skip
@@ -80,7 +80,7 @@ REFUSES: dict[str, tuple[Any, list[Any]]] = {
     "a version": (KubernetesVersion, ["1.37", "v1.037", "v2.0", "v1", "v1.37.2", 1.37]),
     "an address block": (Cidr, ["10.0.0.1", "10.0.0.1/24", "10.0.0.0/33", "300.0.0.0/8", "2001:db8::1/32", "a/8"]),
     "an amount of CPU": (CpuQuantity, ["", "0", "-1", "500 m", "1c", "m", 0, 1.5]),
-    "a size": (SizeQuantity, ["0", "10 Gi", "10gb", "-1Gi", "Gi", 0, None]),
+    "a size": (SizeQuantity, ["0", "10 Gi", "10gb", "-1Gi", "Gi", 0, None, "512m", 512, "1048576.5"]),
     "a time": (PositiveSeconds, [0, -1, "0s", "5", "1.5h", "1d", "", 1.5]),
     "a relative path": (SourcePath, ["", "/etc/a", "C:/a", "a\\b"]),
 }

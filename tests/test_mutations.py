@@ -202,7 +202,7 @@ FOUND = {
     "an environment is reported where its name stands": (
         "environments: {d&v: {}}",
         [
-            "$.environments['d&v']: its key is not a DNS-1123 label\n"
+            "$.environments: has key 'd&v'; not a DNS-1123 label\n"
             "  fix: use lower-case letters, digits and '-', and begin and end with a letter or digit"
         ],
     ),

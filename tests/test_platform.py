@@ -2,7 +2,21 @@
 
 from typing import Any
 
-from aether_deploy import DeploymentConfig, Platform, PvcConfig, RegionConfig
+import pytest
+
+from aether_deploy import (
+    DefaultsConfig,
+    DeploymentConfig,
+    DrainConfig,
+    Platform,
+    Probe,
+    ProbeConfig,
+    PvcConfig,
+    RegionConfig,
+    ResourceRequirements,
+    ScalingConfig,
+    Workload,
+)
 from tests.platform_cases import bodies, cluster, evaluate, platform, render
 from tests.rule_case import DIGEST, IMAGE
 
@@ -242,3 +256,58 @@ def test_one_fault_in_many_places_is_said_once() -> None:
     assert [str(problem) for _, problem in found] == [
         "$.defaults.workloads.drain.grace_period_secs: is 0; less than 1\n  fix: set it to 1 or more"
     ]
+
+
+# --- entries that Python builds
+
+ENTRIES: dict[str, Workload] = {
+    "probes with the times of their type": Workload(
+        name="gateway",
+        image=IMAGE,
+        probes=ProbeConfig(
+            liveness=Probe(path="/healthz", port=8080, period_secs=10, failure_threshold=3),
+            readiness=Probe(path="/readyz", port=8080, period_secs=10, failure_threshold=3),
+        ),
+    ),
+    "a count like the class's": Workload(name="gateway", image=IMAGE, replicas=2),
+    "nothing but its name": Workload(name="gateway", image=IMAGE),
+    "no scraping and no CPU limit": Workload(
+        name="gateway", image=IMAGE, metrics=None, resources=ResourceRequirements(cpu_limit=None)
+    ),
+    "a world": Workload(
+        name="gateway",
+        image=IMAGE,
+        pvc=PvcConfig(size="1Gi"),
+        scaling=ScalingConfig(max_replicas=4),
+        drain=DrainConfig(grace_period_secs=30, pre_stop=None),
+    ),
+}
+
+
+@pytest.mark.parametrize("said", ENTRIES)
+def test_an_entry_of_python_runs_as_it_was_built(said: str) -> None:
+    entry = ENTRIES[said]
+    section = entry.workload_class
+    regions = [RegionConfig(code="us-east-1", zones=["a", "b"])]
+    worlds, services = ([entry], []) if section == "worlds" else ([], [entry])
+    system = Platform(name="aether", kubernetes="v1.37", regions=regions, worlds=worlds, services=services)
+
+    placed = system.config_of((section, 0), "us-east-1")
+
+    assert placed is not None
+    fields = [name for name in DeploymentConfig.__struct_fields__ if name != "namespace"]
+    assert {name: getattr(placed, name) for name in fields} == {name: getattr(entry, name) for name in fields}
+
+
+def test_what_an_entry_of_python_says_beats_the_defaults_and_what_it_leaves_out_does_not() -> None:
+    system = Platform(
+        name="aether",
+        kubernetes="v1.37",
+        regions=[RegionConfig(code="us-east-1", zones=["a", "b"])],
+        defaults=DefaultsConfig(services={"replicas": 5}),
+        services=[Workload(name="says", image=IMAGE, replicas=2), Workload(name="silent", image=IMAGE)],
+    )
+
+    counts = [config.replicas for place in (0, 1) if (config := system.config_of(("services", place), "us-east-1"))]
+
+    assert counts == [2, 5]

@@ -152,7 +152,7 @@ FAULTS = {
     "an environment's name is none": (
         "environments: {prod: {}, Dev: {}}",
         [
-            "$.environments.Dev: its key is not a DNS-1123 label\n"
+            "$.environments: has key 'Dev'; not a DNS-1123 label\n"
             "  fix: use lower-case letters, digits and '-', and begin and end with a letter or digit"
         ],
     ),
@@ -238,7 +238,11 @@ MISFITS: dict[str, tuple[str, Any, str]] = {
     ),
     "a name in a list without names": (
         "services.gateway.uses.matchmaking", "x",
-        "$.services[0].uses has no item 'matchmaking'\n  fix: name an item that is there",
+        "$.services[0].uses has no item 'matchmaking'\n  fix: add the item in a file",
+    ),
+    "an item of a list that is not there": (
+        "services.gateway.ports.http.port", 9000,
+        "$.services[0].ports has no item 'http'\n  fix: add the item in a file",
     ),
     "a step into text": ("name.first", "x", "$.name is no mapping\n  fix: shorten the path"),
     "a position in a mapping": ("worlds[0].pvc[0]", "x", "$.worlds[0].pvc is no list\n  fix: shorten the path"),
@@ -322,3 +326,20 @@ def test_a_setting_of_an_overlay_is_refused_because_it_would_do_nothing() -> Non
         "--set environments.dev.kubernetes: changes an overlay, and --set is stronger than overlays\n"
         "  fix: write the path as it is without overlays, and choose the environment with --env"
     )
+
+
+def test_a_setting_that_a_region_beats_is_a_warning() -> None:
+    per_region = "services: [{name: gateway, per_region: {eu-west-1: {replicas: 4}}}]"
+
+    assert said(per_region, sets={"services.gateway.replicas": 3}) == [
+        "$.services[0].per_region.eu-west-1.replicas: warning: stronger than --set services.gateway.replicas\n"
+        "  fix: set it there, too, or remove it from per_region"
+    ]
+
+
+def test_a_warning_about_a_default_says_whose_it_is() -> None:
+    problems = said("defaults: {services: {image: 'a/b:v1'}}", "services: [{name: chat}]")
+
+    assert [problem.partition("\n")[0] for problem in problems] == [
+        "$.defaults.services.image: warning: is 'a/b:v1'; named by its tag only, which can be moved (for services.chat)"
+    ]

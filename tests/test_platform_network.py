@@ -258,7 +258,8 @@ def test_callers_may_be_kept_in_their_zone() -> None:
 
 def test_a_stateful_set_has_its_headless_service_even_without_ports() -> None:
     text = "worlds: [{name: world-server, ports: [{name: http, enabled: false}, {name: game, enabled: false}]}]"
-    objects = render("us-east-1", text, "worlds: [{name: world-server, metrics: none}]")
+    unused = "services: [{name: gateway, uses: [matchmaking]}]"
+    objects = render("us-east-1", text, "worlds: [{name: world-server, metrics: none}]", unused)
 
     assert objects["StatefulSet", "world-server"]["spec"]["serviceName"] == "world-server-headless"
     assert objects["Service", "world-server-headless"]["spec"] == {

@@ -27,7 +27,7 @@ def file_arguments(function: F) -> F:
             help="Set one value, e.g. worlds.world-server.image=... (repeatable).",
         ),
         click.option("--env", "environment", metavar="NAME", help="Only this environment."),
-        click.argument("files", nargs=-1, metavar="[FILE...]"),
+        click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path()),
     ):
         function = decorate(function)
     return function

@@ -163,6 +163,7 @@ class _Meta(msgspec.StructMeta):
         value = cls.read_values(given, None, sink)  # type: ignore[attr-defined]
         if value is FAULTY or sink.failed:
             raise ConfigError(problem for problem in sink.distinct() if problem.severity == "error")
+        value.note_given(given)
         return value
 
 
@@ -231,6 +232,9 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
         for name in slips - raw.keys():  # what it holds is not known, so no rule may judge its default
             values.pop(name, None)
         return _build(cls, spec, values, path, sink)
+
+    def note_given(self, given: Mapping[str, Any]) -> None:
+        """Note what a constructor was given, for types that have to know it later. The base forgets it."""
 
     def as_given(self) -> dict[str, Any]:
         """Return what the object says beyond its type's defaults, as plain values."""

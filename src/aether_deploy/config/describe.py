@@ -21,7 +21,7 @@ def summary_of(cls: type) -> str:
 
 def rule_of(cls: type) -> str | None:
     """Return the ``Rule`` section of a class's docstring: the source of what it does."""
-    return _section(cls.__doc__ or "", "Rule")
+    return " ".join(_section(cls, "Rule").split()) or None
 
 
 def field_descriptions(cls: type[Config]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def field_descriptions(cls: type[Config]) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if issubclass(base, Config):
-            found |= _attributes(base.__doc__ or "")
+            found |= _attributes(_section(base, "Attributes"))
     return found
 
 
@@ -38,17 +38,20 @@ def unit_of(name: str) -> str | None:
     return next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), None)
 
 
-def _section(doc: str, title: str) -> str | None:
-    match = re.search(rf"^    {title}:\n((?:        .*\n|\s*\n)*)", doc + "\n", re.MULTILINE)
-    return " ".join(match.group(1).split()) if match else None
+def _section(cls: type, title: str) -> str:
+    """Return the lines of one section of a class's own docstring, as Python 3.13 keeps it: without indentation."""
+    from inspect import cleandoc
+
+    doc = cleandoc(vars(cls).get("__doc__") or "")
+    match = re.search(rf"^{title}:\n((?:    .*\n|\s*\n)*)", doc + "\n", re.MULTILINE)
+    return match.group(1) if match else ""
 
 
-def _attributes(doc: str) -> dict[str, str]:
-    match = re.search(r"^    Attributes:\n((?:        .*\n|\s*\n)*)", doc + "\n", re.MULTILINE)
+def _attributes(section: str) -> dict[str, str]:
     found: dict[str, Any] = {}
     name = None
-    for line in match.group(1).splitlines() if match else ():
-        begun = re.match(r"        ([a-z_]+): (.*)", line)
+    for line in section.splitlines():
+        begun = re.match(r"    ([a-z_]+): (.*)", line)
         if begun:
             name = begun.group(1)
             found[name] = begun.group(2)

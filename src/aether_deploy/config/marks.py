@@ -62,6 +62,10 @@ class Keyed(msgspec.Struct, frozen=True):
         return key if isinstance(key, str) else None
 
 
+class Distinct(msgspec.Struct, frozen=True):
+    """A list whose items are all different."""
+
+
 class OneOf(msgspec.Struct, frozen=True):
     """A closed set of words that is a table's keys."""
 

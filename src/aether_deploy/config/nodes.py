@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from aether_deploy.config.marks import Keyed, NumberRule, OneOf, Partial, Placeholders, TextRule, WholeRule
+from aether_deploy.config.marks import Distinct, Keyed, NumberRule, OneOf, Partial, Placeholders, TextRule, WholeRule
 from aether_deploy.config.sink import FAULTY, UNCARRIED, Faulty, Path, Sink
 from aether_deploy.patterns import Pattern
 from aether_deploy.problems import shown, suggestion
@@ -207,12 +207,13 @@ class UnionNode(Node):
 
 
 class ListNode(Node):
-    __slots__ = ("item", "keyed", "min_items")
+    __slots__ = ("distinct", "item", "keyed")
     expects = "a list"
 
-    def __init__(self, item: Node, keyed: Keyed | None) -> None:
+    def __init__(self, item: Node, keyed: Keyed | None, *, distinct: bool = False) -> None:
         self.item = item
         self.keyed = keyed
+        self.distinct = distinct
 
     def read(self, raw: object, path: Path, sink: Sink) -> Any:
         if not isinstance(raw, (list, tuple)):
@@ -222,6 +223,12 @@ class ListNode(Node):
         if any(value is FAULTY for value in values):
             return FAULTY
         if self.keyed is not None and self._repeats(raw, path, sink):
+            return FAULTY
+        if self.distinct and len(set(values)) < len(values):
+            for index, value in enumerate(values):
+                if (first := values.index(value)) != index:
+                    reason = f"repeats item {first} of the same list"
+                    sink.fault((path, index), reason, "remove it", value=shown(value))
             return FAULTY
         return tuple(values)
 
@@ -261,17 +268,15 @@ class MapNode(Node):
             where = (path, key)
             if each is None and sink.partial:
                 continue
-            name, value = self._key(key, where, sink), self.value.read(each, where, sink)
+            name, value = self._key(key, path, sink), self.value.read(each, where, sink)
             values[str(name)] = FAULTY if name is FAULTY else value
         return FAULTY if any(value is FAULTY for value in values.values()) else values
 
-    def _key(self, key: object, where: Path, sink: Sink) -> Any:
+    def _key(self, key: object, path: Path, sink: Sink) -> Any:
         attempt = Sink()
-        name = self.key.read(key, where, attempt)
+        name = self.key.read(key, path, attempt)
         for problem in attempt.problems:
-            reason = problem.reason.removeprefix("not ")
-            says = f"its key is not {reason}" if reason != problem.reason else f"its key {problem.message}"
-            sink.fault(where, says, problem.fix, key=str(key))
+            sink.fault(path, f"has key {shown(key)}; {problem.reason}", problem.fix, key=str(key))
         return name
 
 
@@ -350,7 +355,8 @@ def _compile(annotation: Any, rules: tuple[Any, ...]) -> Node:
     if origin is Literal:
         return ChoiceNode(typing.get_args(annotation), None)
     if origin is Sequence:
-        return ListNode(compile_type(typing.get_args(annotation)[0]), _first(rules, Keyed))
+        item = compile_type(typing.get_args(annotation)[0])
+        return ListNode(item, _first(rules, Keyed), distinct=_first(rules, Distinct) is not None)
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         key, value = typing.get_args(annotation)
         return MapNode(compile_type(key), compile_type(value))

@@ -108,7 +108,8 @@ class _Definitions:
                 return self.reference(node.partial.cls, kind, node.partial.required)
             case ListNode():
                 required = (node.keyed.field,) if node.keyed else ()
-                return {"type": "array", "items": self._item(node.item, inner, required)}
+                unique = {"uniqueItems": True} if node.distinct else {}
+                return {"type": "array", "items": self._item(node.item, inner, required), **unique}
             case MapNode():
                 values = self.node(node.value, inner)
                 if flavour == "overlay":

@@ -139,6 +139,16 @@ def _quantity_fault(text: str) -> str | None:
 
 
 _QUANTITY = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?"
+
+
+def _size_fault(text: str) -> str | None:
+    if fault := _quantity_fault(text):
+        return fault
+    if parse_quantity(text) < parse_quantity("1Mi"):
+        return "less than 1Mi, so a suffix is missing or another was meant"
+    return "not a whole number of bytes" if parse_quantity(text).nanos % 10**9 else None
+
+
 CpuQuantity = Annotated[
     str,
     TextRule(
@@ -154,7 +164,7 @@ SizeQuantity = Annotated[
     TextRule(
         what="a size",
         pattern=_QUANTITY,
-        check=_quantity_fault,
+        check=_size_fault,
         numbers=True,
         fix="write a size such as 512Mi or 10Gi",
     ),

@@ -60,7 +60,8 @@ class Description(msgspec.Struct, frozen=True):
     def _placed(self, evaluations: list[Evaluation], found: list[list[tuple[Steps, Problem]]]) -> tuple[Problem, ...]:
         if not any(found):
             return ()
-        base = {_identity(problem) for _, problem in self.document.evaluate(None).found}
+        in_base = self.document.evaluate(None).found if self._has_overlays() else ()
+        base = {_identity(problem) for _, problem in in_base}
         finder = _Finder(self)
         seen: dict[tuple[Any, ...], tuple[Any, Problem]] = {}
         for evaluation, problems in zip(evaluations, found, strict=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET
 
 from aether_deploy.config.base import FILLED, Config, plain, rule, spec_of
-from aether_deploy.config.marks import Keyed, OneOf, Placeholders, PythonOnly
+from aether_deploy.config.marks import Distinct, Keyed, OneOf, Placeholders, PythonOnly
 from aether_deploy.config.merging import merge
 from aether_deploy.config.nodes import compile_type
 from aether_deploy.config.sink import Sink
@@ -23,7 +23,7 @@ from aether_deploy.config.types import (
     ServiceName,
 )
 from aether_deploy.fleet import rules
-from aether_deploy.fleet.defaults import CONTAINER_RESOURCES, class_defaults, opened
+from aether_deploy.fleet.defaults import CONTAINER_RESOURCES, class_defaults, http_port, opened
 from aether_deploy.fleet.parts import (
     ConfigFile,
     ContainerConfig,
@@ -92,7 +92,8 @@ class DeploymentConfig(Config):
         volumes: Further volumes.
         sidecars: Containers that start before the workload and end after it.
         init_containers: Containers that end before the workload starts.
-        formerly: The workload's name before it was renamed; volumes stay under that name.
+        formerly: The workload's name before it was renamed, kept as the annotation ``aether.io/formerly``. To
+            Kubernetes a renamed workload is a new one, with empty volumes; the old volumes stay under the old name.
         traffic: ``prefer_zone`` sends callers to pods of their own zone where there are any.
         drain: How a pod leaves.
         expose: How the outside reaches it.
@@ -122,7 +123,7 @@ class DeploymentConfig(Config):
     topology: TopologyConfig = FILLED
     scaling: ScalingConfig | None = None
     custom_metrics: Annotated[Sequence[CustomMetric], Keyed("name")] = ()
-    uses: Sequence[ServiceName] = ()
+    uses: Annotated[Sequence[ServiceName], Distinct()] = ()
     endpoint: Endpoint | None = None
     ports: Annotated[Sequence[PortConfig], Keyed("name")] = FILLED
     command: Sequence[NonEmpty] = ()
@@ -142,7 +143,7 @@ class DeploymentConfig(Config):
     labels: dict[LabelKey, LabelValue] = {}
     annotations: dict[LabelKey, str] = {}
     priority_class: ObjectName | None = None
-    pull_secrets: Sequence[ObjectName] = ()
+    pull_secrets: Annotated[Sequence[ObjectName], Distinct()] = ()
     node_selector: dict[LabelKey, LabelValue] = {}
     tolerations: Sequence[TolerationConfig] = ()
     update: UpdateConfig = FILLED
@@ -158,7 +159,8 @@ class DeploymentConfig(Config):
             workload_class = "services" if said.get("pvc") in (None, "none") else "worlds"
         defaults = class_defaults(workload_class, said)
         beneath = {name: default for name, default in defaults.items() if name in said}
-        ready = {name: _ready(cls, workload_class, name, defaults[name]) for name in defaults if name not in said}
+        port = http_port(said.get("ports"))
+        ready = {name: _ready(cls, workload_class, name, port, defaults[name]) for name in defaults if name not in said}
         # A null here is off, said in Python at any depth; a file's null is gone by now.
         over = merge(beneath, {name: said[name] for name in beneath}, compile_type(cls), keep_null=True)
         filled: dict[str, Any] = {**ready, **said, **over, "workload_class": workload_class}
@@ -170,17 +172,22 @@ class DeploymentConfig(Config):
     def as_given(self) -> dict[str, Any]:
         """Return what the workload says beyond the defaults of its class, as an entry of a platform."""
         bare = type(self)(name=self.name, image=self.image, pvc=self.pvc, workload_class=self.workload_class)
-        always = ("name", "image", "pvc")
+        held = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
         said = {
             name: plain(value)
-            for name in self.__struct_fields__
-            if name != "workload_class"
-            and (value := getattr(self, name)) is not UNSET
-            and ((name in always and value is not None) or value != getattr(bare, name))
+            for name, value in held.items()
+            if name != "workload_class" and (name in self.said_names() or value != getattr(bare, name))
         }
-        if "scaling" in said and said.get("replicas") == self.least_pods:
-            del said["replicas"]  # it was filled in from the scaling
-        return said
+        if "scaling" in said and "replicas" not in self.said_names() and self.replicas == self.least_pods:
+            said.pop("replicas", None)  # it was filled in from the scaling
+        short = type(self)(**{**said, "workload_class": self.workload_class})
+        return {
+            name: each if getattr(short, name) == held[name] else _complete(held[name]) for name, each in said.items()
+        }
+
+    def said_names(self) -> frozenset[str]:
+        """Return the fields that count as said, even where they equal a default."""
+        return frozenset({"name", "image"} | ({"pvc"} if self.pvc is not None else set()))
 
     @property
     def is_stateful(self) -> bool:
@@ -209,6 +216,10 @@ class DeploymentConfig(Config):
     port_names_exist = rule(rules.port_names_exist)
     mounts_do_not_overlap = rule(rules.mounts_do_not_overlap)
     container_mounts_exist = rule(rules.container_mounts_exist)
+    volume_names_fit = rule(rules.volume_names_fit)
+    annotations_fit = rule(rules.annotations_fit)
+    scratch_fits = rule(rules.scratch_fits)
+    tokens_are_of_use = rule(rules.tokens_are_of_use)
     container_names_are_distinct = rule(rules.container_names_are_distinct)
     budget_leaves_pods = rule(rules.budget_leaves_pods)
     metrics_match_scaling = rule(rules.metrics_match_scaling)
@@ -245,14 +256,23 @@ class DeploymentConfig(Config):
         return to_yaml_documents(manifest.body for manifest in manifests)
 
 
+def _complete(value: Any) -> Any:
+    """Return a value as plain values with all that it says, so that no default of another class can join it."""
+    if isinstance(value, tuple):
+        return [_complete(each) for each in value]
+    if isinstance(value, Config):
+        return {name: _complete(each) for name, each in opened(value).items()}
+    return plain(value)
+
+
 # What a class gives where its author says nothing is the same for every workload, and is built once.
-_READY: dict[tuple[str, str], Any] = {}
+_READY: dict[tuple[str, str, int], Any] = {}
 
 
-def _ready(cls: type[Config], workload_class: str, name: str, default: Any) -> Any:
+def _ready(cls: type[Config], workload_class: str, name: str, port: int, default: Any) -> Any:
     if not isinstance(default, (dict, list)):
         return default
-    key = (workload_class, name)
+    key = (workload_class, name, port)
     if key not in _READY:
         _READY[key] = spec_of(cls).by_name[name].node.read(default, None, Sink(python=True))
     return _READY[key]

@@ -51,7 +51,7 @@ def class_defaults(workload_class: str, given: Mapping[str, Any]) -> dict[str, A
     defaults: dict[str, Any] = {
         "resources": _RESOURCES[workload_class],
         "ports": [{"name": "http", "port": HTTP_PORT}],
-        "probes": _probes(workload_class, given.get("probes")),
+        "probes": _probes(workload_class, given.get("probes"), http_port(given.get("ports"))),
         "metrics": {},
         "drain": _drain(workload_class, given.get("drain")),
         "update": {},
@@ -71,29 +71,38 @@ def class_defaults(workload_class: str, given: Mapping[str, Any]) -> dict[str, A
     return defaults
 
 
-def _probes(workload_class: str, given: object) -> dict[str, Any]:
+def http_port(ports: object) -> int:
+    """Return the number of the port named ``http`` among what is said of ports; else the class's own."""
+    for port in ports if isinstance(ports, (list, tuple)) else ():
+        said = opened(port)
+        if isinstance(said, Mapping) and said.get("name") == "http" and type(said.get("port")) is int:
+            return int(said["port"])
+    return HTTP_PORT
+
+
+def _probes(workload_class: str, given: object, port: int) -> dict[str, Any]:
     """Return probe defaults. A path or port only joins a probe of a type that uses it."""
     said = given if isinstance(given, Mapping) else {}
-    probes = {name: {**_question(said.get(name), _PATHS[name]), **times} for name, times in _TIMES.items()}
+    probes = {name: {**_question(said.get(name), _PATHS[name], port), **times} for name, times in _TIMES.items()}
     if said.get("startup", {}) not in (None, "none"):
-        probes["startup"] = {**_startup_question(said), **_STARTUP[workload_class]}
+        probes["startup"] = {**_startup_question(said, port), **_STARTUP[workload_class]}
     return probes
 
 
-def _question(given: object, path: str) -> dict[str, Any]:
+def _question(given: object, path: str, port: int) -> dict[str, Any]:
     said = given if isinstance(given, Mapping) else {}
-    return {"http": {"path": path, "port": HTTP_PORT}, "exec": {}}.get(said.get("type", "http"), {"port": HTTP_PORT})
+    return {"http": {"path": path, "port": port}, "exec": {}}.get(said.get("type", "http"), {"port": port})
 
 
-def _startup_question(probes: Mapping[str, Any]) -> dict[str, Any]:
+def _startup_question(probes: Mapping[str, Any], port: int) -> dict[str, Any]:
     """Startup asks what liveness asks, unless it says what to ask itself."""
     own = probes.get("startup")
     if isinstance(own, Mapping) and own.get("type") is not None:
-        return _question(own, _PATHS["liveness"])
+        return _question(own, _PATHS["liveness"], port)
     liveness = probes.get("liveness")
     said = liveness if isinstance(liveness, Mapping) else {}
     asked = {name: said[name] for name in ("type", "path", "port", "command") if said.get(name) is not None}
-    return {**_question(liveness, _PATHS["liveness"]), **asked}
+    return {**_question(liveness, _PATHS["liveness"], port), **asked}
 
 
 def _drain(workload_class: str, given: object) -> dict[str, Any]:

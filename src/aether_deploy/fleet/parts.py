@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, UnsetType
 
 from aether_deploy.config.base import FILLED, Config, Fault, rule
-from aether_deploy.config.marks import Keyed, TextRule
+from aether_deploy.config.marks import Distinct, Keyed, TextRule
 from aether_deploy.config.types import (
     AbsolutePath,
     Cidr,
@@ -171,7 +171,7 @@ class SecretFile(Config):
     """A Secret, or one key of it, as files. The Secret must exist in the namespace.
 
     Attributes:
-        name: Name of the item.
+        name: Name of the item; its volume is named ``secret-<name>``.
         secret: Name of the Secret.
         key: One key of it as a file at ``path``; left out, every key as a file in the folder ``path``,
             which follows changes of the Secret without a restart.
@@ -322,7 +322,7 @@ class ExposeConfig(Config):
     """
 
     type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
-    ports: Sequence[PortName]
+    ports: Annotated[Sequence[PortName], Distinct()]
     per_pod: bool = False
     internal: bool = False
     external_traffic_policy: Literal["Cluster", "Local"] | None = None
@@ -333,6 +333,12 @@ class ExposeConfig(Config):
         if not self.ports:
             yield Fault(("ports",), "exposes nothing", "name at least one port, or leave expose out")
 
+    @rule
+    def a_node_port_is_not_internal(self) -> Iterator[Fault]:
+        if self.internal and self.type == "NodePort":
+            fix = "use a LoadBalancer, or remove it and keep others off the nodes"
+            yield Fault(("internal",), "nothing keeps a NodePort internal: every node opens it", fix, True)
+
 
 class NetworkConfig(Config):
     """Addresses beyond what ``uses``, ``expose`` and monitoring open.
@@ -342,8 +348,8 @@ class NetworkConfig(Config):
         allow_to: CIDR blocks that the pods may reach, on every port.
     """
 
-    allow_from: Sequence[Cidr] = ()
-    allow_to: Sequence[Cidr] = ()
+    allow_from: Annotated[Sequence[Cidr], Distinct()] = ()
+    allow_to: Annotated[Sequence[Cidr], Distinct()] = ()
 
 
 class IdentityConfig(Config):

@@ -256,7 +256,9 @@ def _container_ports(config: DeploymentConfig) -> list[dict[str, Any]]:
     names = {port["name"] for port in ports}
     for number in _probe_ports(config.probes):
         if number not in known:
-            name = "health" if "health" not in names else f"health-{number}"
+            # Names have 15 characters, and "health-65535" leaves room for what tells one from a port of that name.
+            wanted = ("health", f"health-{number}", *(f"health-{number}-{more}" for more in range(10)))
+            name = next(name for name in wanted if name not in names)
             ports.append({"name": name, "containerPort": number, "protocol": "TCP"})
             known.add(number)
             names.add(name)

@@ -12,6 +12,7 @@ from aether_deploy.config.base import Fault
 from aether_deploy.manifest.labels import RESERVED_PREFIXES
 from aether_deploy.patterns import Pattern
 from aether_deploy.problems import suggestion
+from aether_deploy.quantities import parse_quantity
 
 if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
@@ -21,6 +22,7 @@ SECRET_NAME = Pattern(r"(?i)secret|(^|_)(password|passwd|token|api_?key|private_
 CONTROLLER_NAME_MAX = 52  # a StatefulSet's pods carry "<name>-<10 characters>" as a label, which has 63
 NAME_MAX = 63
 SERVICES_MAX = 1000
+ANNOTATIONS_MAX_BYTES = 256 * 1024
 
 
 def kind_follows_the_volume(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -144,6 +146,10 @@ def port_names_exist(self: "DeploymentConfig") -> Iterator[Fault]:
     if self.metrics and self.metrics.port not in names:
         fix = suggestion(self.metrics.port, names, f"known are {known}; metrics: none switches scraping off")
         yield Fault(("metrics", "port"), "no port has that name", fix, self.metrics.port)
+    for port in self.ports:
+        if self.metrics and port.enabled and port.name == self.metrics.port and port.protocol != "TCP":
+            reason = f"a port of protocol {port.protocol}, where nobody can scrape"
+            yield Fault(("metrics", "port"), reason, "name a TCP port, or write metrics: none", port.name)
 
 
 def _mounts(self: "DeploymentConfig") -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -191,6 +197,17 @@ def container_mounts_exist(self: "DeploymentConfig") -> Iterator[Fault]:
                         "mount it elsewhere",
                         mount.path,
                     )
+
+
+def volume_names_fit(self: "DeploymentConfig") -> Iterator[Fault]:
+    for place, file in enumerate(self.secret_files):
+        if file.enabled and len(f"secret-{file.name}") > NAME_MAX:
+            yield Fault(
+                ("secret_files", place, "name"),
+                f"its volume 'secret-{file.name}' would have more than {NAME_MAX} characters",
+                f"use at most {NAME_MAX - len('secret-')}",
+                file.name,
+            )
 
 
 def container_names_are_distinct(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -353,6 +370,39 @@ def endpoints_are_exposed(self: "DeploymentConfig") -> Iterator[Fault]:
         )
 
 
+def annotations_fit(self: "DeploymentConfig") -> Iterator[Fault]:
+    size = sum(len(key.encode()) + len(text.encode()) for key, text in self.annotations.items())
+    if size > ANNOTATIONS_MAX_BYTES:
+        reason = f"hold {size} bytes together; an object's annotations hold at most {ANNOTATIONS_MAX_BYTES}"
+        yield Fault(("annotations",), reason, "put what is large into config_files")
+
+
+def scratch_fits(self: "DeploymentConfig") -> Iterator[Fault]:
+    limits = {"empty_dir": ("ephemeral_limit", "evicts the pod"), "memory": ("memory_limit", "ends the container")}
+    for place, volume in enumerate(self.volumes):
+        name, what = limits.get(volume.type, ("", ""))
+        limit = getattr(self.resources, name, None)
+        if volume.enabled and volume.size and limit and parse_quantity(volume.size) > parse_quantity(limit):
+            yield Fault(
+                ("volumes", place, "size"),
+                f"more than resources.{name}, which is {limit}: filling it {what}",
+                f"lower it, or raise resources.{name}",
+                volume.size,
+                "warning",
+            )
+
+
+def tokens_are_of_use(self: "DeploymentConfig") -> Iterator[Fault]:
+    if self.identity.automount_token and not self.network.allow_to:
+        yield Fault(
+            ("identity", "automount_token"),
+            "of no use: the network policy lets the pods reach no API server",
+            "list its addresses in network.allow_to",
+            True,
+            "warning",
+        )
+
+
 def secrets_are_files(self: "DeploymentConfig") -> Iterator[Fault]:
     if "secret_env" in self.waivers:
         return
@@ -377,7 +427,11 @@ def labels_are_the_authors(self: "DeploymentConfig") -> Iterator[Fault]:
     for field in ("labels", "annotations"):
         for key in getattr(self, field):
             domain = key.partition("/")[0] if "/" in key else ""
-            if any(f"{domain}/" == prefix or f"{domain}/".endswith(f".{prefix}") for prefix in RESERVED_PREFIXES):
+            reserved = f"{domain}/" in RESERVED_PREFIXES
+            # Controllers are told by annotations what to do with a pod: cluster-autoscaler.kubernetes.io/safe-to-evict.
+            if field == "labels":
+                reserved |= any(domain.endswith(f".{prefix[:-1]}") for prefix in RESERVED_PREFIXES)
+            if reserved:
                 yield Fault(
                     (field, key),
                     f"{domain}/ belongs to Kubernetes and to this program",

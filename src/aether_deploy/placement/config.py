@@ -75,17 +75,22 @@ def affinity_fragment(
                 for near in neighbours
             ]
         }
-    keys = [topology.topology_key, HOST_KEY] if topology.spread_across_zones else [HOST_KEY]
     affinity["podAntiAffinity"] = {
         "preferredDuringSchedulingIgnoredDuringExecution": [
             {
                 "weight": 100,
                 "podAffinityTerm": {"labelSelector": {"matchLabels": dict(selector)}, "topologyKey": key},
             }
-            for key in keys
+            for key in [*_zone_keys(topology), HOST_KEY]
         ]
     }
     return affinity
+
+
+def _zone_keys(topology: TopologyConfig) -> list[str]:
+    """Return the label to spread over beside that of hosts, which are spread over in any case."""
+    wanted = topology.spread_across_zones and topology.topology_key != HOST_KEY
+    return [topology.topology_key] if wanted else []
 
 
 def spread_fragment(
@@ -103,12 +108,12 @@ def spread_fragment(
     if not topology.spread_across_zones:
         return soft
     if not topology.strict:
-        return [_constraint(topology.topology_key, "ScheduleAnyway", selector), *soft]
+        return [*(_constraint(key, "ScheduleAnyway", selector) for key in _zone_keys(topology)), *soft]
     # A zone whose nodes are all tainted (unreachable, cordoned) would count as an empty one, and hold pods back.
     strict = {**_constraint(topology.topology_key, "DoNotSchedule", selector), "nodeTaintsPolicy": "Honor"}
     if revision_label is not None:
         strict["matchLabelKeys"] = [revision_label]
-    return [strict, *soft]
+    return [strict, *soft] if topology.topology_key != HOST_KEY else [strict]
 
 
 def _constraint(key: str, action: str, selector: Mapping[str, str]) -> dict[str, Any]:

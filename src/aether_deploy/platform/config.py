@@ -83,9 +83,10 @@ class Platform(Config, dict=True):
 
     @rule
     def entries_are_sound(self) -> Iterator[Fault]:
-        for places in self.expansions.values():
+        for at, places in self.expansions.items():
             for expanded in places.values():
-                yield from expanded.faults
+                for fault in expanded.faults:
+                    yield references.fault_of_entry(self, at, fault)
 
     service_names_are_free = rule(references.service_names_are_free)
     callers_reach_what_they_use = rule(references.callers_reach_what_they_use)
@@ -103,6 +104,11 @@ class Platform(Config, dict=True):
         for view in self.entries:
             found.setdefault(view.name, []).append(view)
         return found
+
+    @cached_property
+    def configs_by_region(self) -> dict[str, dict[str, tuple[EntryView, DeploymentConfig]]]:
+        """The workloads of each region that was asked for, by name: filled by ``references.site_configs``."""
+        return {}
 
     @cached_property
     def expansions(self) -> dict[tuple[str, int], dict[str | None, Expanded]]:

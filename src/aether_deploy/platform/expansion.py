@@ -76,7 +76,11 @@ def expand_entry(layers: tuple[Layer, ...], section: str) -> Expanded:
     config = DeploymentConfig.read_values(placed_values, None, sink)
     # Steps of a fault count the items of the class defaults, too.
     filled = DeploymentConfig.fill(placed_values) if sink.found else values
-    placed = (_placed(steps, problem, layers, filled, node) for steps, problem in sink.found)
+    said = {(p.value, p.reason) for steps, p in sink.found if find_layer(steps, layers, filled, node, key=p.key)}
+    placed = (
+        _placed(steps, problem, layers, filled, node, copied=(problem.value, problem.reason) in said)
+        for steps, problem in sink.found
+    )
     faults = tuple(fault for fault in placed if fault is not None)
     failed = config is FAULTY or any(fault.severity == "error" for fault in faults)
     return Expanded(None if failed else config, layers, values, faults)
@@ -92,17 +96,18 @@ def _report_decided(values: Mapping[str, Any], sink: Sink) -> None:
 
 
 def _placed(
-    steps: Steps, problem: Any, layers: tuple[Layer, ...], values: Mapping[str, Any], node: Node
+    steps: Steps, problem: Any, layers: tuple[Layer, ...], values: Mapping[str, Any], node: Node, *, copied: bool
 ) -> Fault | None:
     """Return ``problem`` as a fault at the layer that brought the value, or at the entry for a default.
 
-    Nobody needs a warning about a default that he did not choose.
+    Nobody needs a warning about a default that he did not choose, nor a fault again that a default ``copied``
+    (startup asks what liveness asks).
     """
     value = UNSET if problem.value is None else Shown(problem.value)
     found = find_layer(steps, layers, values, node, key=problem.key)
     if found is not None:
         return Fault(found, problem.reason, problem.fix, value, problem.severity, problem.key)
-    if problem.severity == "warning":
+    if problem.severity == "warning" or copied:
         return None
     for length in range(len(steps) - 1, -1, -1):
         found = find_layer(steps[:length], layers, values, node)
@@ -188,6 +193,8 @@ def _same_item(step: int, merged: object, layer: object, node: Node) -> int | No
     key = keyed.key_of(merged[step])
     if key is None:
         return _same_keyless(step, merged, layer, child(node, step), keyed)
+    if step < len(layer) and keyed.key_of(layer[step]) == key:
+        return step  # as in a document of one layer, without counting
     # Of items with one key, the n-th of the merged list is the n-th of the layer.
     nth = sum(keyed.key_of(item) == key for item in merged[:step])
     places = [place for place, item in enumerate(layer) if keyed.key_of(item) == key]

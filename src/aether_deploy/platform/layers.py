@@ -8,13 +8,14 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from aether_deploy.config.merging import child, list_key, merge
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Sink, path_text
 from aether_deploy.patterns import Pattern
 from aether_deploy.platform.config import DEFAULT_ENVIRONMENT, Platform
-from aether_deploy.platform.expansion import Steps, began, translate, value_at
+from aether_deploy.platform.expansion import SECTIONS, Steps, began, translate, value_at
 from aether_deploy.problems import ConfigError, Problem, shown, suggestion
 
 _STEP = Pattern(r"""(?:^|\.)(?:"([^"]+)"|'([^']+)'|([^.\[\]"']+))|\[([0-9]+)\]""")
@@ -159,6 +160,7 @@ class Document(msgspec.Struct, frozen=True, dict=True):
                 value=shown(values["environment"]),
             )
         _check_overlays(values, sink)
+        _note_shadowed(self.settings, values, sink)
         name = environment or known[0]
         # A name that cannot be one is reported where it stands, as a key of environments.
         readable = child(_root(), "environment").read(name, None, Sink()) is not FAULTY
@@ -217,6 +219,22 @@ def _check_overlays(values: Mapping[str, Any], sink: Sink) -> None:
                 )
 
 
+def _note_shadowed(settings: Iterable[Setting], values: Mapping[str, Any], sink: Sink) -> None:
+    """Warn of each ``--set`` on an entry that a region's own value beats."""
+    for setting in settings:
+        steps = _named(setting, values)
+        if steps is None or len(steps) < 3 or steps[0] not in SECTIONS:
+            continue
+        per_region = value_at(values, (*steps[:2], "per_region"))
+        for region, overlay in per_region.items() if isinstance(per_region, Mapping) else ():
+            if value_at(overlay, steps[2:]) is not UNSET:
+                path: Any = None
+                for step in (*steps[:2], "per_region", region, *steps[2:]):
+                    path = (path, step)
+                fix = "set it there, too, or remove it from per_region"
+                sink.fault(path, f"stronger than --set {setting.path}", fix, severity="warning")
+
+
 def _covers(setting: Steps | None, wanted: Steps) -> bool:
     return setting is not None and wanted[: len(setting)] == setting
 
@@ -251,11 +269,13 @@ def _with_value(setting: Setting, rest: Steps, values: Any, node: Node, done: St
     if not rest:
         return setting.value
     step, *more = rest
+    if values is None and list_key(node) is not None:
+        values = []  # a name leads to an item, and there is none yet
     place = _position(step, values, node)
     if place is None:
         keyed = list_key(node)
         names = [str(keyed.key_of(item)) for item in values] if keyed else []
-        fix = suggestion(str(step), names, f"known are {', '.join(names)}" if names else "name an item that is there")
+        fix = suggestion(str(step), names, f"known are {', '.join(names)}" if names else "add the item in a file")
         raise setting.refused(f"{path_text(done)} has no item {shown(step)}", fix)
     if isinstance(values, (list, tuple)):
         changed = list(values)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from aether_deploy.config.base import Config, Fault, rule
-from aether_deploy.config.marks import Keyed, Partial, PythonOnly, TextRule, WholeRule
+from aether_deploy.config.marks import Distinct, Keyed, Partial, PythonOnly, TextRule
 from aether_deploy.config.types import (
     Count,
     DnsLabel,
@@ -16,6 +16,7 @@ from aether_deploy.config.types import (
     Longitude,
     ObjectName,
     PositiveCount,
+    seconds,
 )
 from aether_deploy.fleet.config import UNPLACED, DeploymentConfig
 
@@ -41,8 +42,9 @@ class DatacenterConfig(Config):
         name: Its name.
         zone: The zone that its nodes are labelled with.
         cluster: The cluster that its nodes belong to; left out, the one named by the region's code.
-        role: ``full``, or ``witness``: it only votes, so no workload's pods are meant to run there.
-        enabled: false takes it away, but keeps it known.
+        role: ``full``, or ``witness``: it only votes. Nothing that is rendered keeps pods off its nodes: taint
+            them, where they are nodes of the region's cluster.
+        enabled: false takes it away, but keeps it known; its nodes are as for ``witness``.
     """
 
     name: DnsLabel
@@ -163,8 +165,10 @@ class DefaultsConfig(Config):
         return {"workloads": self.workloads, "worlds": self.worlds, "services": self.services}
 
 
-class Workload(DeploymentConfig):
+class Workload(DeploymentConfig, dict=True):
     """One entry of ``worlds`` or ``services``: a workload and where it runs.
+
+    What its author says beats the platform's ``defaults``, in Python as in a file.
 
     Attributes:
         enabled: false renders nothing, but keeps the name known.
@@ -174,8 +178,17 @@ class Workload(DeploymentConfig):
 
     namespace: Annotated[DnsLabel, PythonOnly("it follows from the system's name and the environment")] = UNPLACED
     enabled: bool = True
-    regions: Literal["all"] | Sequence[DnsLabel] = "all"
+    regions: Literal["all"] | Annotated[Sequence[DnsLabel], Distinct()] = "all"
     per_region: dict[DnsLabel, Annotated[Mapping[str, Any], Partial(of=DeploymentConfig, checked=())]] = {}
+
+    def note_given(self, given: Mapping[str, Any]) -> None:
+        """Note which fields the author said: they beat the platform's defaults even where they equal the class's."""
+        self.__dict__["given"] = frozenset(given) - {"workload_class"}
+
+    def said_names(self) -> frozenset[str]:
+        """Return the fields that count as said, even where they equal a default."""
+        given: frozenset[str] = self.__dict__.get("given", frozenset())
+        return super().said_names() | given
 
 
 class PrometheusConfig(Config):
@@ -208,7 +221,7 @@ class ObservabilityConfig(Config):
     """
 
     prometheus: PrometheusConfig | None = None
-    scrape_interval_secs: Annotated[int, WholeRule(ge=1, le=3600)] = 15
+    scrape_interval_secs: Annotated[int, seconds(ge=1, le=3600)] = 15
     pod_monitors: bool | None = None
 
     @rule

@@ -15,7 +15,7 @@ from aether_deploy.fleet.network import owns_service
 from aether_deploy.platform.distance import round_trip_ms
 from aether_deploy.platform.expansion import find_layer, iterate_entries, node_of_workload
 from aether_deploy.platform.parts import RegionConfig, Site
-from aether_deploy.problems import suggestion
+from aether_deploy.problems import did_you_mean, suggestion
 from aether_deploy.scaling.hpa import TOLERANCE_SINCE, minor_of
 
 if TYPE_CHECKING:
@@ -212,6 +212,19 @@ def placements_exist(self: "Platform") -> Iterator[Fault]:
                 yield Fault((*at, "name"), "a workload has one name everywhere", "remove it", overlay["name"])
 
 
+def fault_of_entry(platform: "Platform", at: tuple[str, int], fault: Fault) -> Fault:
+    """Return a fault inside an entry as the whole document shows it."""
+    view = next(view for view in platform.entries if view.at == at)
+    if fault.at[0] == "defaults" and fault.severity == "warning":
+        return msgspec.structs.replace(fault, reason=f"{fault.reason} (for {view.section}.{view.name})")
+    if fault.reason == "lacks 'image'":
+        others = [name for name in platform.entries_by_name if name != view.name]
+        if close := did_you_mean(view.name, others):
+            fix = f"did you mean '{close}', which is there? A workload of its own needs image"
+            return msgspec.structs.replace(fault, fix=fix)
+    return fault
+
+
 def uses_exist(self: "Platform") -> Iterator[Fault]:
     known = _names(self)
     for steps, name, view in _references(self, "uses"):
@@ -281,6 +294,13 @@ def _values(platform: "Platform", view: EntryView, path: tuple[str, ...]) -> Ite
 
 def site_configs(platform: "Platform", site: Site) -> dict[str, tuple[EntryView, DeploymentConfig]]:
     """Return the workloads that run at ``site`` and are sound, by name."""
+    known = platform.configs_by_region
+    if site.region.code not in known:
+        known[site.region.code] = _site_configs(platform, site)
+    return known[site.region.code]
+
+
+def _site_configs(platform: "Platform", site: Site) -> dict[str, tuple[EntryView, DeploymentConfig]]:
     found = {}
     for view in platform.entries:
         if site.region.code in view.regions:
@@ -315,8 +335,12 @@ def at_layer(platform: "Platform", view: EntryView, site: Site, steps: Steps) ->
 def callers_reach_what_they_use(self: "Platform") -> Iterator[Fault]:
     for site in self.sites:
         here = {view.name for view in self.entries if site.region.code in view.regions}  # the faulty, too
-        for view, config in site_configs(self, site).values():
+        sound = site_configs(self, site)
+        for view, config in sound.values():
             for place, name in enumerate(config.uses):
+                if name in sound and not any(port.enabled for port in sound[name][1].ports):
+                    at = at_layer(self, view, site, ("uses", place))
+                    yield Fault(at, "listens on no port", f"give '{name}' a port, or remove it here", name)
                 if name in here or (there := nearest(self, name, site)) is None:
                     continue
                 at = at_layer(self, view, site, ("uses", place))
@@ -358,6 +382,8 @@ def balancers_stay_internal(self: "Platform") -> Iterator[Fault]:
 def versions_carry_the_fields(self: "Platform") -> Iterator[Fault]:
     for site in self.sites:
         minor = minor_of(site.kubernetes)
+        if minor < OLDEST_MINOR:
+            continue  # that is a fault of its own
         for view, config in site_configs(self, site).values():
             if config.scaling and minor < TOLERANCE_SINCE:
                 yield Fault(

@@ -54,11 +54,6 @@ class Probe(Config):
                 "warning",
             )
 
-    @property
-    def budget_secs(self) -> int:
-        """Longest time until the failure counts, seconds."""
-        return self.initial_delay_secs + self.period_secs * self.failure_threshold
-
 
 class ProbeConfig(YamlConfig):
     """The probes of one workload.

@@ -19,7 +19,6 @@ MetricName = Annotated[
         fix="use letters, digits, '_' and ':', not beginning with a digit",
     ),
 ]
-DEFAULT_METRIC = "aether_world_player_count"
 
 
 class CustomMetric(Config):

@@ -32,6 +32,7 @@ from aether_deploy.platform.rendering import Folder
     "--output",
     default="-",
     metavar="DIR|-",
+    type=click.Path(),
     help="Where the tree goes; - (the default) prints the manifests of one environment.",
 )
 @click.option(
@@ -88,7 +89,9 @@ def _print_manifests(description: Description, judgement: Judgement, *, as_json:
         print_json(envelope("render", ok=True, problems=judgement.problems, result={"manifests": bodies}))
         return 0
     print_warnings(description, judgement, quiet=quiet)
-    for group in manifests:
+    for rendered, group in zip(clusters, manifests, strict=True):
+        if len(clusters) > 1:
+            click.echo(f"# {rendered.path}: for this cluster alone")
         click.echo(to_yaml_documents(manifest.body for manifest in group), nl=False)
     return 0
 
