@@ -25,7 +25,7 @@ from aether_deploy import (
 )
 from aether_deploy.delivery.loading import read_description
 from aether_deploy.fleet.bundle import render_manifests
-from aether_deploy.fleet.rules import deviations
+from aether_deploy.fleet.deviations import deviations
 from aether_deploy.fleet.waivers import WAIVERS, Bearer
 from tests.policies import JUDGES, Verdict
 from tests.policy_cases import BASES, DEVIATIONS, SERVICE, mutated, mutations

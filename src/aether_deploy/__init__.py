@@ -7,23 +7,25 @@ if TYPE_CHECKING:
     from aether_deploy.delivery.tree_writer import write_tree
     from aether_deploy.fleet.config import DeploymentConfig, WorkloadKind
     from aether_deploy.fleet.parts import (
-        ConfigFile,
         ContainerConfig,
         DisruptionBudgetConfig,
         DrainConfig,
         ExposeConfig,
         IdentityConfig,
         MetricsConfig,
-        MountConfig,
         NetworkConfig,
         PortConfig,
         PreStopConfig,
-        PvcConfig,
         ResourceRequirements,
-        RetentionConfig,
-        SecretFile,
         TolerationConfig,
         UpdateConfig,
+    )
+    from aether_deploy.fleet.storage import (
+        ConfigFile,
+        MountConfig,
+        PvcConfig,
+        RetentionConfig,
+        SecretFile,
         VolumeConfig,
     )
     from aether_deploy.fleet.surroundings import Peer, Surroundings
@@ -64,10 +66,11 @@ _ROOMS = {
     "delivery.tree_writer": ("write_tree",),
     "fleet.config": ("DeploymentConfig", "WorkloadKind"),
     "fleet.parts": (
-        "ConfigFile", "ContainerConfig", "DisruptionBudgetConfig", "DrainConfig", "ExposeConfig", "IdentityConfig",
-        "MetricsConfig", "MountConfig", "NetworkConfig", "PortConfig", "PreStopConfig", "PvcConfig",
-        "ResourceRequirements", "RetentionConfig", "SecretFile", "TolerationConfig", "UpdateConfig", "VolumeConfig",
+        "ContainerConfig", "DisruptionBudgetConfig", "DrainConfig", "ExposeConfig", "IdentityConfig",
+        "MetricsConfig", "NetworkConfig", "PortConfig", "PreStopConfig",
+        "ResourceRequirements", "TolerationConfig", "UpdateConfig",
     ),
+    "fleet.storage": ("ConfigFile", "MountConfig", "PvcConfig", "RetentionConfig", "SecretFile", "VolumeConfig"),
     "fleet.surroundings": ("Peer", "Surroundings"),
     "gitops.render": ("render_tree",),
     "gitops.tree": ("Tree", "TreeFile", "Unit"),

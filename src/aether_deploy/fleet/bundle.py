@@ -3,6 +3,7 @@
 from typing import Any
 
 from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.deviations import deviations
 from aether_deploy.fleet.network import render_network_policy, render_services
 from aether_deploy.fleet.pod import (
     config_data,
@@ -10,7 +11,6 @@ from aether_deploy.fleet.pod import (
     metadata_of,
     pod_template,
 )
-from aether_deploy.fleet.rules import deviations
 from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.fleet.waivers import waiver_annotations
 from aether_deploy.manifest.labels import selector_labels

@@ -22,10 +22,9 @@ from aether_deploy.config.types import (
     ObjectName,
     ServiceName,
 )
-from aether_deploy.fleet import rules
+from aether_deploy.fleet import rules, rules_running
 from aether_deploy.fleet.defaults import CONTAINER_RESOURCES, class_defaults, http_port, opened
 from aether_deploy.fleet.parts import (
-    ConfigFile,
     ContainerConfig,
     DisruptionBudgetConfig,
     DrainConfig,
@@ -34,13 +33,11 @@ from aether_deploy.fleet.parts import (
     MetricsConfig,
     NetworkConfig,
     PortConfig,
-    PvcConfig,
     ResourceRequirements,
-    SecretFile,
     TolerationConfig,
     UpdateConfig,
-    VolumeConfig,
 )
+from aether_deploy.fleet.storage import ConfigFile, PvcConfig, SecretFile, VolumeConfig
 from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.fleet.waivers import WAIVERS
 from aether_deploy.placement.config import TopologyConfig
@@ -221,13 +218,13 @@ class DeploymentConfig(Config):
     scratch_fits = rule(rules.scratch_fits)
     tokens_are_of_use = rule(rules.tokens_are_of_use)
     container_names_are_distinct = rule(rules.container_names_are_distinct)
-    budget_leaves_pods = rule(rules.budget_leaves_pods)
-    metrics_match_scaling = rule(rules.metrics_match_scaling)
-    replicas_are_the_autoscalers = rule(rules.replicas_are_the_autoscalers)
-    update_fits_the_kind = rule(rules.update_fits_the_kind)
-    drain_leaves_time = rule(rules.drain_leaves_time)
-    endpoints_are_exposed = rule(rules.endpoints_are_exposed)
-    exposed_pods_have_ordinals = rule(rules.exposed_pods_have_ordinals)
+    budget_leaves_pods = rule(rules_running.budget_leaves_pods)
+    metrics_match_scaling = rule(rules_running.metrics_match_scaling)
+    replicas_are_the_autoscalers = rule(rules_running.replicas_are_the_autoscalers)
+    update_fits_the_kind = rule(rules_running.update_fits_the_kind)
+    drain_leaves_time = rule(rules_running.drain_leaves_time)
+    endpoints_are_exposed = rule(rules_running.endpoints_are_exposed)
+    exposed_pods_have_ordinals = rule(rules_running.exposed_pods_have_ordinals)
     secrets_are_files = rule(rules.secrets_are_files)
     labels_are_the_authors = rule(rules.labels_are_the_authors)
     waivers_are_used = rule(rules.waivers_are_used)

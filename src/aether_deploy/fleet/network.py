@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.fleet.deviations import deviations
 from aether_deploy.fleet.pod import metadata_of
-from aether_deploy.fleet.rules import deviations
 from aether_deploy.fleet.surroundings import Peer, Surroundings
 from aether_deploy.fleet.waivers import waiver_annotations
 from aether_deploy.manifest.labels import POD_INDEX, selector_labels

@@ -4,24 +4,20 @@ Sources: facts of Kubernetes' own validation (``pkg/apis/core/validation``, ``ap
 of kube-score, kube-linter and polaris, and what the controllers do with settings that validate.
 """
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aether_deploy.config.base import Fault
+from aether_deploy.fleet.deviations import SECRET_NAME, deviations, environments_of, images_of, tag_of
 from aether_deploy.manifest.labels import RESERVED_PREFIXES
-from aether_deploy.patterns import Pattern
 from aether_deploy.problems import suggestion
 from aether_deploy.quantities import parse_quantity
 
 if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
 
-# kube-linter takes "secret" anywhere in the name; the other words count as whole words.
-SECRET_NAME = Pattern(r"(?i)secret|(^|_)(password|passwd|token|api_?key|private_?key|credentials?)(_|$)")
 CONTROLLER_NAME_MAX = 52  # a StatefulSet's pods carry "<name>-<10 characters>" as a label, which has 63
 NAME_MAX = 63
-SERVICES_MAX = 1000
 ANNOTATIONS_MAX_BYTES = 256 * 1024
 
 
@@ -61,21 +57,6 @@ def names_fit(self: "DeploymentConfig") -> Iterator[Fault]:
         )
 
 
-def _images(self: "DeploymentConfig") -> Iterator[tuple[tuple[str | int, ...], str]]:
-    yield ("image",), self.image
-    for group in ("init_containers", "sidecars"):
-        for place, container in enumerate(getattr(self, group)):
-            if container.enabled:
-                yield (group, place, "image"), container.image
-
-
-def tag_of(image: str) -> str | None:
-    """Return the tag of an image reference, or None."""
-    name = image.partition("@")[0]
-    _, colon, tag = name.rpartition(":")
-    return tag if colon and "/" not in tag else None
-
-
 def namespace_is_hardened(self: "DeploymentConfig") -> Iterator[Fault]:
     if self.namespace == "default":
         yield Fault(
@@ -88,7 +69,7 @@ def namespace_is_hardened(self: "DeploymentConfig") -> Iterator[Fault]:
 
 
 def image_is_pinned(self: "DeploymentConfig") -> Iterator[Fault]:
-    for at, image in _images(self):
+    for at, image in images_of(self):
         tag = tag_of(image)
         digest = "@sha256:" in image
         if tag is None and not digest:
@@ -224,152 +205,6 @@ def container_names_are_distinct(self: "DeploymentConfig") -> Iterator[Fault]:
             seen.add(container.name)
 
 
-def budget_leaves_pods(self: "DeploymentConfig") -> Iterator[Fault]:
-    missing = self.disruption_budget.max_unavailable
-    if missing > 1 and missing >= self.least_pods:
-        yield Fault(
-            ("disruption_budget", "max_unavailable"),
-            f"lets a node drain take all of {self.least_pods} pods",
-            f"set it to {max(self.least_pods - 1, 1)} or less",
-            missing,
-        )
-
-
-def metrics_match_scaling(self: "DeploymentConfig") -> Iterator[Fault]:
-    scaling = self.scaling
-    if scaling is None:
-        if self.custom_metrics:
-            yield Fault(
-                ("custom_metrics",),
-                "nothing scales by them: scaling is off",
-                "remove them, or add scaling",
-                severity="warning",
-            )
-        return
-    if not self.custom_metrics:
-        yield Fault(
-            (),
-            "lacks 'custom_metrics': a service that scales must say by which metric",
-            "add custom_metrics: [{name: ...}]",
-        )
-    for place, metric in enumerate(self.custom_metrics):
-        target = metric.target_value
-        if metric.metric_type == "Pods" and target is not None and target != scaling.target_players_per_pod:
-            yield Fault(
-                ("custom_metrics", place, "target_value"),
-                f"differs from scaling.target_players_per_pod, which is {scaling.target_players_per_pod}",
-                "leave target_value out: it follows target_players_per_pod",
-                target,
-            )
-
-
-def replicas_are_the_autoscalers(self: "DeploymentConfig") -> Iterator[Fault]:
-    if self.replicas == 0:
-        yield Fault(("replicas",), "runs nothing", "set it to 1 or more, or use enabled: false", 0)
-    scaling = self.scaling
-    if scaling and not scaling.min_replicas <= self.replicas <= max(scaling.max_replicas, scaling.min_replicas):
-        yield Fault(
-            ("replicas",),
-            f"outside {scaling.min_replicas}..{scaling.max_replicas}; the autoscaler owns the count",
-            "leave replicas out",
-            self.replicas,
-            "warning",
-        )
-    if self.least_pods == 1 and "single_replica" not in self.waivers:
-        at = ("scaling", "min_replicas") if self.scaling else ("replicas",)
-        yield Fault(
-            at,
-            "one pod: every update and every lost node interrupts it",
-            "set it to 2 or more, or give the waiver single_replica a reason",
-            1,
-            "warning",
-        )
-
-
-def update_fits_the_kind(self: "DeploymentConfig") -> Iterator[Fault]:
-    update, kind = self.update, self.target_kind
-    only = {"partition": "StatefulSet", "max_surge": "Deployment"}
-    for name, wanted in only.items():
-        if getattr(update, name) is not None and kind != wanted:
-            yield Fault(
-                ("update", name),
-                f"only a {wanted} has it, and this is a {kind}",
-                "remove it",
-                getattr(update, name),
-            )
-    strategies = {"OnDelete": "StatefulSet", "Recreate": "Deployment"}
-    wanted = strategies.get(update.strategy, kind)
-    if kind != wanted:
-        yield Fault(
-            ("update", "strategy"),
-            f"only a {wanted} has it, and this is a {kind}",
-            "use RollingUpdate",
-            update.strategy,
-        )
-    if update.strategy != "RollingUpdate":
-        for name in ("partition", "max_surge", "max_unavailable"):
-            if getattr(update, name) is not None and only.get(name, kind) == kind:
-                yield Fault(
-                    ("update", name),
-                    f"not used with strategy {update.strategy}",
-                    "remove it",
-                    getattr(update, name),
-                )
-    elif kind == "Deployment" and update.max_surge == 0 and not update.max_unavailable:
-        yield Fault(
-            ("update", "max_surge"),
-            "with max_unavailable 0 no pod can ever be replaced",
-            "set one of them to 1",
-            0,
-        )
-    elif kind == "StatefulSet" and update.max_unavailable == 0:
-        yield Fault(("update", "max_unavailable"), "no pod could ever be replaced", "set it to 1 or more", 0)
-
-
-def drain_leaves_time(self: "DeploymentConfig") -> Iterator[Fault]:
-    if self.drain.grace_period_secs > 3600:
-        yield Fault(
-            ("drain", "grace_period_secs"),
-            "longer than an hour, which node drains and cluster autoscalers do not wait for",
-            "set it to 3600 or less",
-            self.drain.grace_period_secs,
-            "warning",
-        )
-
-
-def exposed_pods_have_ordinals(self: "DeploymentConfig") -> Iterator[Fault]:
-    if self.expose and self.expose.per_pod and not self.is_stateful:
-        yield Fault(
-            ("expose", "per_pod"),
-            "only pods of a StatefulSet have ordinals",
-            "add a pvc, or remove per_pod",
-            True,
-        )
-    elif self.expose and self.expose.per_pod and self.most_pods > SERVICES_MAX:
-        at = ("scaling", "max_replicas") if self.scaling else ("replicas",)
-        yield Fault(
-            at,
-            f"makes as many Services by expose.per_pod; engines read at most {SERVICES_MAX} objects in time",
-            f"set it to {SERVICES_MAX} or less, or remove per_pod",
-            self.most_pods,
-        )
-
-
-def endpoints_are_exposed(self: "DeploymentConfig") -> Iterator[Fault]:
-    if self.endpoint is None:
-        return
-    if self.expose is None:
-        yield Fault(("endpoint",), "nothing is exposed that other regions could reach", "add expose", self.endpoint)
-    host = re.sub(r"\{[^{}]*\}", "x", self.endpoint)
-    if len(host) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", host):
-        yield Fault(
-            ("endpoint",),
-            "not a host name",
-            "write a DNS name such as matchmaking.{region}.example.com",
-            self.endpoint,
-        )
-
-
 def annotations_fit(self: "DeploymentConfig") -> Iterator[Fault]:
     size = sum(len(key.encode()) + len(text.encode()) for key, text in self.annotations.items())
     if size > ANNOTATIONS_MAX_BYTES:
@@ -406,7 +241,7 @@ def tokens_are_of_use(self: "DeploymentConfig") -> Iterator[Fault]:
 def secrets_are_files(self: "DeploymentConfig") -> Iterator[Fault]:
     if "secret_env" in self.waivers:
         return
-    for at, env in _environments(self):
+    for at, env in environments_of(self):
         for name in env:
             if SECRET_NAME.search(name):
                 yield Fault(
@@ -414,13 +249,6 @@ def secrets_are_files(self: "DeploymentConfig") -> Iterator[Fault]:
                     "a secret in plain sight, by its name",
                     "mount it by secret_files, or give the waiver secret_env a reason",
                 )
-
-
-def _environments(self: "DeploymentConfig") -> Iterator[tuple[tuple[str | int, ...], dict[str, str]]]:
-    yield ("env",), self.env
-    for group in ("init_containers", "sidecars"):
-        for place, container in enumerate(getattr(self, group)):
-            yield (group, place, "env"), container.env
 
 
 def labels_are_the_authors(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -437,26 +265,6 @@ def labels_are_the_authors(self: "DeploymentConfig") -> Iterator[Fault]:
                     f"{domain}/ belongs to Kubernetes and to this program",
                     "use a prefix of your own",
                 )
-
-
-def deviations(self: "DeploymentConfig") -> dict[str, str | None]:
-    """Return the waivers that the workload needs, each with its author's reason, if he gave one."""
-    fixed = {
-        "cpu_limit": self.resources.cpu_limit is None
-        or any(c.enabled and c.resources.cpu_limit is None for c in (*self.sidecars, *self.init_containers)),
-        "image_digest": any("@sha256:" not in image for _, image in _images(self)),
-        "priority_class": self.priority_class is None,
-        "replicas": self.scaling is not None and not self.is_stateful,
-        "single_replica": self.least_pods < 2,
-        "fixed_count": self.scaling is not None and self.scaling.min_replicas == self.scaling.max_replicas,
-        "per_pod": self.expose is not None and self.expose.per_pod,
-        "recreate": self.update.strategy == "Recreate",
-        "user_id": min(self.identity.run_as_user, self.identity.run_as_group) <= 10000,
-        "service_account_token": self.identity.automount_token,
-        "node_port": self.expose is not None and self.expose.type == "NodePort",
-        "secret_env": any(SECRET_NAME.search(name) for _, env in _environments(self) for name in env),
-    }
-    return {name: self.waivers.get(name) for name, deviates in fixed.items() if deviates}
 
 
 def waivers_are_used(self: "DeploymentConfig") -> Iterator[Fault]:

@@ -2,7 +2,7 @@
 
 A *unit* is a folder that is rendered, indexed and pruned as a whole: one cluster, one engine, the runbooks
 of an environment. Paths are posix and relative. A tree that exists is sound: every path is safe to write
-below any root and on any file system.
+below any root, on file systems that tell upper from lower case and on those that do not.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

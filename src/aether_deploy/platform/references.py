@@ -12,6 +12,7 @@ from aether_deploy.config.base import Fault
 from aether_deploy.fleet.bundle import STATEFUL_MAX_UNAVAILABLE_SINCE
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.network import owns_service
+from aether_deploy.fleet.surroundings import NEWEST_KUBERNETES
 from aether_deploy.platform.distance import round_trip_ms
 from aether_deploy.platform.expansion import find_layer, iterate_entries, node_of_workload
 from aether_deploy.platform.parts import RegionConfig, Site
@@ -21,7 +22,7 @@ from aether_deploy.scaling.hpa import TOLERANCE_SINCE, minor_of
 if TYPE_CHECKING:
     from aether_deploy.platform.config import Platform
 
-OLDEST_MINOR, NEWEST_MINOR = 34, 37
+OLDEST_MINOR, NEWEST_MINOR = 34, minor_of(NEWEST_KUBERNETES)
 Steps = tuple[str | int, ...]
 
 

@@ -18,7 +18,7 @@ from aether_deploy.cli.progress import progress
 from aether_deploy.delivery.loading import Description, Judgement
 from aether_deploy.delivery.tree_writer import WritePlan, plan_write, write_tree
 from aether_deploy.gitops.render import RenderedCluster, check_clusters, render_clusters, render_tree
-from aether_deploy.gitops.tree import Tree
+from aether_deploy.gitops.tree import JOURNAL_NAME, Tree
 from aether_deploy.manifest.value import in_apply_order
 from aether_deploy.manifest.yaml_text import to_yaml_documents
 from aether_deploy.platform.rendering import Folder
@@ -114,8 +114,13 @@ def _write_tree(
         # An edited or a foreign file is a difference, too: with force the plan lists it, and nothing is written.
         plan = plan_write(output, tree, force=True, environments=rendered, complete=complete)
     else:
-        with progress("writing", quiet=quiet or as_json) as shown:
-            plan = write_tree(output, tree, force=force, environments=rendered, complete=complete, progress=shown)
+        try:
+            with progress("writing", quiet=quiet or as_json) as shown:
+                plan = write_tree(output, tree, force=force, environments=rendered, complete=complete, progress=shown)
+        except KeyboardInterrupt:
+            if os.path.exists(os.path.join(output, JOURNAL_NAME)):
+                click.echo(f"interrupted while writing to {output}; run again, to complete it", err=True)
+            raise
     holds = plan.changes_nothing or not only_check
     if as_json:
         result = _result(tree, clusters, plan, output)
