@@ -52,6 +52,20 @@ def test_several_faults_are_told_at_once_each_at_its_place(cli: CommandLine) -> 
     )
 
 
+def test_what_no_reader_takes_hides_no_other_fault(cli: CommandLine) -> None:
+    text = SMALL.replace("kubernetes: v1.37", "kubernetes: 1.37")
+    cli.write("aether.yaml", text + "    replica: 3\n    topology: {strict: yes, spred: true}\n    y: 1\n")
+
+    assert [line for line in cli("check").out.splitlines() if "fix: " not in line] == [
+        "aether.yaml:2:13: $.kubernetes: is 1.37; expected a Kubernetes API version",
+        "aether.yaml:9:5: $.worlds[0]: has unknown key 'replica'",
+        "aether.yaml:10:24: $.worlds[0].topology.strict: is yes; YAML 1.1 reads it as a boolean, YAML 1.2 as text",
+        "aether.yaml:10:29: $.worlds[0].topology: has unknown key 'spred'",
+        "aether.yaml:11:5: $.worlds[0]: has key y; YAML 1.1 reads it as a boolean, YAML 1.2 as text",
+        "5 problems in aether.yaml (environment prod)",
+    ]
+
+
 def test_columns_count_characters_and_not_bytes(cli: CommandLine) -> None:
     cli.write("aether.yaml", SMALL + '  - {"name": "ü日本", image: é}\n')
 

@@ -114,6 +114,7 @@ REFUSED = {
         [
             "aether.yaml:1:7: $.name: has the anchor &name; anchors and aliases are not supported\n"
             "  fix: write the value out in each place",
+            "aether.yaml:9:12: $.services[0]: lacks 'image'\n  fix: add image: an image reference",
             "aether.yaml:9:19: $.services[0].name: is *name; anchors and aliases are not supported\n"
             "  fix: write the value out",
         ],

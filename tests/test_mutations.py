@@ -109,13 +109,17 @@ def is_inside(text: str, line: int, column: int) -> bool:
 def values_of(file: Path, text: str) -> Said:
     """Return every path of the description, in any environment, and how a message shows the values there.
 
-    Of a text that cannot be read only the paths are known.
+    Of a text that cannot be read, or not whole, only the paths are known.
     """
     try:
-        document = read_description([str(file)]).document
+        description = read_description([str(file)])
     except ConfigError:
         return {path_text(steps): set() for steps in places_in(text)}
-    return values_in(document.sources[0].values, *(document.merged(name) for name in document.environments()))
+    document = description.document
+    known = values_in(document.sources[0].values, *(document.merged(name) for name in document.environments()))
+    if description.refused:
+        return {path: set() for path in (*known, *map(path_text, places_in(text)))}
+    return known
 
 
 def values_in(*documents: Mapping[str, Any]) -> Said:

@@ -222,7 +222,8 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
                 continue
             if each is None and sink.partial:
                 continue
-            value = field.node.read(each, (path, name), sink)
+            # What could not be read was reported by its reader.
+            value = FAULTY if each is FAULTY else field.node.read(each, (path, name), sink)
             if value is FAULTY:
                 values.pop(name, None)
             else:

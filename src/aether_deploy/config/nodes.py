@@ -219,7 +219,7 @@ class ListNode(Node):
         if not isinstance(raw, (list, tuple)):
             return self.refuse(raw, path, sink, "write a list: [ ... ]")
         read = self.item.read
-        values = [read(each, (path, index), sink) for index, each in enumerate(raw)]
+        values = [FAULTY if each is FAULTY else read(each, (path, index), sink) for index, each in enumerate(raw)]
         if any(value is FAULTY for value in values):
             return FAULTY
         if self.keyed is not None and self._repeats(raw, path, sink):
@@ -268,7 +268,8 @@ class MapNode(Node):
             where = (path, key)
             if each is None and sink.partial:
                 continue
-            name, value = self._key(key, path, sink), self.value.read(each, where, sink)
+            name = self._key(key, path, sink)
+            value = FAULTY if each is FAULTY else self.value.read(each, where, sink)
             values[str(name)] = FAULTY if name is FAULTY else value
         return FAULTY if any(value is FAULTY for value in values.values()) else values
 

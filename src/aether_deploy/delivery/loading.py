@@ -27,11 +27,13 @@ class Description(msgspec.Struct, frozen=True):
         document: Its layers.
         texts: Text of each file.
         folder: Folder of the first file; ``source`` paths of config files are relative to it.
+        refused: What no reader takes (``yes``, a key twice, an anchor), with its place; nothing else is judged by it.
     """
 
     document: Document
     texts: tuple[str, ...]
     folder: str
+    refused: tuple[Problem, ...] = ()
 
     def evaluate(self, environments: Sequence[str]) -> "Judgement":
         """Return the platform of each environment, and every problem once, at its place.
@@ -59,7 +61,7 @@ class Description(msgspec.Struct, frozen=True):
 
     def _placed(self, evaluations: list[Evaluation], found: list[list[tuple[Steps, Problem]]]) -> tuple[Problem, ...]:
         if not any(found):
-            return ()
+            return self.refused
         in_base = self.document.evaluate(None).found if self._has_overlays() else ()
         base = {_identity(problem) for _, problem in in_base}
         finder = _Finder(self)
@@ -70,7 +72,9 @@ class Description(msgspec.Struct, frozen=True):
                 identity = (own, *_identity(problem))
                 if identity not in seen:
                     seen[identity] = finder.placed(evaluation, steps, problem, own)
-        return tuple(problem for _, problem in sorted(seen.values(), key=lambda item: item[0]))
+        names = [source.name for source in self.document.sources]
+        placed = [((names.index(p.file or ""), p.line, p.column), p) for p in self.refused]
+        return tuple(problem for _, problem in sorted([*placed, *seen.values()], key=lambda item: item[0]))
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -166,20 +170,25 @@ def read_description(paths: Sequence[str], settings: Iterable[tuple[str, str]] =
         settings: ``--set`` options as path and YAML text of the value.
 
     Raises:
-        ConfigError: With every fault of reading: missing files, syntax, forbidden YAML.
+        ConfigError: A file cannot be read at all: it is missing, or its syntax is broken.
     """
-    from aether_deploy.manifest.yaml_source import read_document
+    from aether_deploy.manifest.yaml_source import read_partly
 
     problems: list[Problem] = []
+    broken = False
     sources, texts = [], []
     for path in paths:
         try:
             text = _read_text(path)
-            values = read_document(text, path)
         except ConfigError as error:
             problems += error.problems
+            broken = True
             continue
-        assert isinstance(values, dict)
+        values, faults = read_partly(text, path)
+        problems += faults
+        if values is None:
+            broken = True
+            continue
         sources.append(Source(path, values))
         texts.append(text)
     said = []
@@ -188,10 +197,11 @@ def read_description(paths: Sequence[str], settings: Iterable[tuple[str, str]] =
             said.append(_setting(path, text))
         except ConfigError as error:
             problems += error.problems
-    if problems:
+            broken = True
+    if broken:
         raise ConfigError(problems)
     folder = os.path.dirname(paths[0]) if paths else ""
-    return Description(Document(tuple(sources), tuple(said)), tuple(texts), folder)
+    return Description(Document(tuple(sources), tuple(said)), tuple(texts), folder, tuple(problems))
 
 
 def _read_text(path: str) -> str:

@@ -11,6 +11,7 @@ first, needs no recursion, and sees an alias or a deep nesting before anything i
 from collections.abc import Callable
 from typing import Any, Final
 
+from aether_deploy.config.sink import FAULTY, path_text
 from aether_deploy.manifest.yaml_events import (
     AMBIGUITY,
     AMBIGUOUS,
@@ -26,7 +27,7 @@ from aether_deploy.manifest.yaml_events import (
 )
 from aether_deploy.problems import ConfigError, Problem, shown
 
-__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "Place", "Positions", "SourceFloat", "locate", "read_document"]
+__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "Place", "Positions", "SourceFloat", "locate", "read_document", "read_partly"]
 
 _REFUSED_KEYS: Final = AMBIGUOUS | NULLS | BOOLEANS.keys() | {"<<"}
 _NO_SHARING: Final = "anchors and aliases are not supported"
@@ -43,6 +44,12 @@ class _KeyItself(str):
 
 
 _KEY_ITSELF: Final = _KeyItself(_LOST_KEY)
+
+
+class _RefusedKey(str):
+    """A key that was refused; what stands under it is not judged."""
+
+    __slots__ = ()
 
 
 def read_document(text: str, name: str) -> dict[str, object]:
@@ -63,15 +70,35 @@ def read_document(text: str, name: str) -> dict[str, object]:
         >>> read_document("name: aether\\nworlds: [{replicas: 3}]", "aether.yaml")
         {'name': 'aether', 'worlds': [{'replicas': 3}]}
     """
+    values, problems = read_partly(text, name)
+    if problems:
+        raise ConfigError(problems)
+    assert values is not None
+    return values
+
+
+def read_partly(text: str, name: str) -> tuple[dict[str, object] | None, tuple[Problem, ...]]:
+    """Return what can be read of ``text``, and every fault of reading it, in document order.
+
+    A value that was refused stands as FAULTY, so that whoever judges the others leaves it out; a refused key is
+    left out with its value. Nothing can be read after a fault of syntax, or beyond MAX_DEPTH and MAX_PROBLEMS:
+    then the values are None.
+    """
     source = Source(text)
     if source.values is not None:
-        return source.values
+        return source.values, ()
     reading = _Reading(source, name)
     values = reading.read()
-    if reading.problems:
-        raise ConfigError(sorted(reading.problems, key=lambda problem: (problem.line, problem.column)))
-    assert isinstance(values, dict)
-    return values
+    problems = tuple(sorted(reading.problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+    if not isinstance(values, dict):
+        return None, problems
+    return _without_refused_keys(values) if problems else values, problems
+
+
+def _without_refused_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_refused_keys(each) for key, each in value.items() if not isinstance(key, _RefusedKey)}
+    return [_without_refused_keys(each) for each in value] if isinstance(value, list) else value
 
 
 def locate(text: str, path: tuple[str | int, ...], *, key: bool = False) -> Place | None:
@@ -143,10 +170,14 @@ class _Reading:
                     key = text
                     if text in into or (text in _REFUSED_KEYS and not event.style):
                         self._refuse_key(event, into)
+                        key = key if text in into else _RefusedKey(text)
                     continue
                 value = text if event.style else words[text]
-                if type(value) is Refused:
+                if event.tag is not None:
+                    value = FAULTY
+                elif type(value) is Refused:
                     self._refuse(event, into, key, value.reason, value.fix, value=short(text))
+                    value = FAULTY
                 if is_map:
                     into[key], key = value, None
                 else:
@@ -162,15 +193,15 @@ class _Reading:
                 into, key, is_map = inner, None, kind is map_start
             elif kind is map_end or kind is list_end:
                 into, step = around.pop()
-                key, is_map = (_LOST_KEY if step is _KEY_ITSELF else None), type(into) is dict
+                key, is_map = (_RefusedKey(_LOST_KEY) if step is _KEY_ITSELF else None), type(into) is dict
             elif kind is events.AliasEvent:
                 self._refuse_alias(event, into, key)
                 if not is_map:
-                    into.append(None)
+                    into.append(FAULTY)
                 elif key is not None:
-                    into[key], key = None, None
+                    into[key], key = FAULTY, None
                 else:
-                    key = _LOST_KEY
+                    key = _RefusedKey(_LOST_KEY)
             elif kind is events.DocumentStartEvent and root:
                 fix = "remove it, or put it into a file of its own"
                 self._report(_place(event.start_mark), [], "holds a second document", fix)
@@ -271,8 +302,6 @@ class _Reading:
         value: str | None = None,
         key_text: str | None = None,
     ) -> None:
-        from aether_deploy.config.sink import path_text
-
         if len(self.problems) == MAX_PROBLEMS:
             raise _EnoughError
         problem = Problem(
