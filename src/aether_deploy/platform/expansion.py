@@ -193,7 +193,7 @@ def _same_item(step: int, merged: object, layer: object, node: Node) -> int | No
     key = keyed.key_of(merged[step])
     if key is None:
         return _same_keyless(step, merged, layer, child(node, step), keyed)
-    if step < len(layer) and keyed.key_of(layer[step]) == key:
+    if len(layer) == len(merged) and keyed.key_of(layer[step]) == key:
         return step  # as in a document of one layer, without counting
     # Of items with one key, the n-th of the merged list is the n-th of the layer.
     nth = sum(keyed.key_of(item) == key for item in merged[:step])
