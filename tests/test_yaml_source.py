@@ -219,7 +219,7 @@ REFUSED = {
         ("2:11: $.a: has key 'c' again, first in line 2, column 5", "keep one of the two")]),
     "list as key": ("a:\n- ? [x]\n  : {b: yes, c: 1}\n  d: off", [
         ("2:5: $.a[0]: has a key that is a mapping or a list", TEXT_FOR_KEY),
-        ("3:9: $.a[0]['?'].b: is yes; " + AMBIGUITY, "write true or false, or quote it"),
+        ("3:9: $.a[0]: is yes; " + AMBIGUITY, "write true or false, or quote it"),
         ("4:6: $.a[0].d: is off; " + AMBIGUITY, "write true or false, or quote it")]),
     "template": ("image: {{ image }}", [("1:9: $.image: has a key that is a mapping or a list", TEXT_FOR_KEY)]),
     "anchor and alias": ("a: &x\n  b: &y 1\nc: [*x, no]\n*y : {d: 1}\ne: no", [

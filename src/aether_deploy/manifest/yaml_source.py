@@ -287,6 +287,8 @@ class _Reading:
     def _steps(self, into: Any, key: Any) -> list[Any]:
         """Return the path of what comes next: under ``key`` of ``into``, or if that is a list, at its end."""
         outer = [len(each) - 1 if step is None else step for each, step in self._around[1:]]
+        if _LOST_KEY in outer:  # inside a key that is no text, to which no path leads
+            return outer[: outer.index(_LOST_KEY)]
         if not self._around:
             return []
         if type(into) is list:
