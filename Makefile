@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; 
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full lint bench tools docs clean
+.PHONY: help install demo test test-full lint bench tools controlplane docs clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,13 +33,16 @@ demo: $(VENV)/.installed  ## Render examples/one-region and say what to do next.
 	$(BIN)/aether-deploy render examples/one-region/aether.yaml -o $(DEMO)
 
 test: $(VENV)/.installed-dev  ## Run the tests; what needs a missing program skips and says how to get it.
-	$(BIN)/python -m pytest -n auto tests
+	$(BIN)/python -m pytest -n auto --dist loadfile tests
 
 test-full: tools  ## Run all tests with every program that they judge by.
-	CI=true $(BIN)/python -m pytest -n auto tests
+	CI=true $(BIN)/python -m pytest -n auto --dist loadfile tests
 
-tools: $(VENV)/.installed-dev  ## Build and install the programs that tests judge by (needs Go 1.26).
+tools: controlplane  ## Build and install all programs that tests judge by (needs Go 1.26).
 	$(BIN)/python -m tools.programs
+
+controlplane: $(VENV)/.installed-dev  ## Find or build the programs of a Kubernetes control plane (needs Go 1.26).
+	$(BIN)/python -m aether_deploy.lab
 
 lint: $(VENV)/.installed-dev  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .

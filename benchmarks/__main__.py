@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import emitter, pipeline
+from benchmarks import emitter, lab, pipeline
 from tests.kubectl import COMMAND, find_kubectl
 
 README = Path(__file__).with_name("README.md")
@@ -42,6 +42,7 @@ def main() -> int:
         pipeline.phases,
         lambda: pipeline.whole_command(str(kubectl)),
         pipeline.memory,
+        lab.measure,
     ):
         found = measure()
         figures |= found

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from aether_deploy.lab.control_plane import ControlPlane
+from aether_deploy.lab.programs import NEWEST_PATCHES
+from tests.lab_cases import boot_for_tests
 from tests.mutations import COUNT, SEED
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -81,3 +84,21 @@ def _differences(folder: str, golden: Mapping[str, str], files: Mapping[str, str
 def check_golden(request: pytest.FixtureRequest) -> Golden:
     """Return a function of a folder below tests/golden and its files: ``check_golden("one-region", files)``."""
     return Golden(GOLDEN, update=bool(request.config.getoption("update_golden")))
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """Return a control plane of the newest version, with three nodes in each of three zones.
+
+    Tests that use it share it, so each works in a namespace of its own and leaves nodes and zones as they were.
+    Workers take whole files, so each boots one at most.
+    """
+    with boot_for_tests() as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def older_control_plane() -> Iterator[ControlPlane]:
+    """Return a control plane of Kubernetes 1.35."""
+    with boot_for_tests(NEWEST_PATCHES[35], per_zone=1) as plane:
+        yield plane

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.build_kubectl import COMMAND, cached_kubectl
+from aether_deploy.lab.programs import BRING, NEWEST, find_program, kubernetes_program
+
+COMMAND = f"{BRING} kubectl"
 
 __all__ = ["COMMAND", "Unread", "find_kubectl", "kustomize_read_back", "read_back"]
 
@@ -23,14 +25,13 @@ class Unread(str):
 
 
 def find_kubectl() -> Path | None:
-    """Return the kubectl to use: that of ``$KUBECTL``, the built one in the cache, or the one on PATH."""
+    """Return the kubectl to use: that of ``$KUBECTL``, of the pinned version, or the one on PATH."""
     named = os.environ.get("KUBECTL")
     if named:
         return Path(named)
-    if cached_kubectl().is_file():
-        return cached_kubectl()
+    pinned = find_program(kubernetes_program("kubectl", NEWEST))
     on_path = shutil.which("kubectl")
-    return Path(on_path) if on_path else None
+    return pinned or (Path(on_path) if on_path else None)
 
 
 def read_back(texts: Sequence[str], kubectl: str | Path | None = None) -> list[object]:

@@ -15,7 +15,7 @@ def need(program: str | Path | None, name: str, command: str) -> str:
     Args:
         program: Where it was found; None if it was not, and then the test ends here.
         name: What it is called: ``kubectl``.
-        command: What brings it: ``python tools/build_kubectl.py``.
+        command: What brings it: ``python -m aether_deploy.lab kubectl``.
 
     Returns:
         The path of a file that exists.
@@ -23,8 +23,7 @@ def need(program: str | Path | None, name: str, command: str) -> str:
     if program is not None and Path(program).is_file():
         return str(program)
     where = "is not on this machine" if program is None else f"is not at {program}"
-    message = f"{name} {where}; to bring it: {command}"
-    return miss(message)
+    return miss(f"{name} {where}; to bring it: {command}")
 
 
 def miss(message: str) -> NoReturn:

@@ -44,7 +44,7 @@ def test_a_script_is_sound_by_the_shell_that_it_is_for(shell: str, cli: CommandL
 
 LINES = {
     "the verbs": ("aether-deploy ", list(VERBS)),
-    "a verb that is begun": ("aether-deploy re", ["render"]),
+    "a verb that is begun": ("aether-deploy ren", ["render"]),
     "the options of a verb": ("aether-deploy render --", [
         "--env", "--set", "--json", "--quiet", "--strict", "--output", "--check", "--force", "--help",
     ]),

@@ -57,7 +57,8 @@ def test_the_summary_says_what_runs_where_and_what_to_do_next(cli: CommandLine) 
         "  aether-prod/world-server     8  StatefulSet  6..20 pods   50 players each, WAL 10Gi each\n"
         "29 objects, 38 files: 38 written, 0 unchanged, 0 removed\n"
         "note: at the first deploy a scaled workload shows 1 replica until its HPA lifts it to the minimum\n"
-        "next: kubectl apply --server-side -k deploy/prod/clusters/us-east-1\n",
+        f"next: aether-deploy rehearse {ONE_REGION}"
+        "   (or: kubectl apply --server-side -k deploy/prod/clusters/us-east-1)\n",
     )
 
 
@@ -72,10 +73,13 @@ def test_a_second_render_says_that_nothing_was_written(cli: CommandLine) -> None
 
 
 def test_the_next_command_can_be_pasted_whatever_the_folder_is_called(cli: CommandLine) -> None:
-    ended = cli("render", "-o", "my tree; $HOME")
+    setting = "worlds.world-server.env.MOTTO=it's $HOME"
+    ended = cli("render", "-o", "my tree; $HOME", "--env", "prod", "--set", setting)
 
-    command = shlex.split(ended.err.splitlines()[-1])
-    assert command == ["next:", "kubectl", "apply", "--server-side", "-k", "my tree; $HOME/prod/clusters/us-east-1"]
+    rehearse, apply = ended.err.splitlines()[-1].removeprefix("next: ").removesuffix(")").split("   (or: ")
+    assert shlex.split(rehearse) == ["aether-deploy", "rehearse", "aether.yaml", "--env", "prod", "--set", setting]
+    command = shlex.split(apply)
+    assert command == ["kubectl", "apply", "--server-side", "-k", "my tree; $HOME/prod/clusters/us-east-1"]
     assert Path(command[-1]).is_dir()
 
 
@@ -86,7 +90,8 @@ def test_the_summary_names_files_by_the_folder_as_it_was_given(folder: str, cli:
     lines = cli("render", "-o", folder).err.splitlines()
 
     where = f"{folder.rstrip('/')}/prod/clusters/us-east-1"
-    assert (lines[0], lines[-1]) == (f"{where}      v1.37, 3 zones", f"next: kubectl apply --server-side -k {where}")
+    assert lines[0] == f"{where}      v1.37, 3 zones"
+    assert lines[-1].endswith(f"   (or: kubectl apply --server-side -k {where})")
 
 
 def test_every_environment_is_rendered_unless_one_is_named(cli: CommandLine) -> None:
@@ -97,10 +102,14 @@ def test_every_environment_is_rendered_unless_one_is_named(cli: CommandLine) -> 
 
     assert [path.name for path in sorted((cli.folder / "one").iterdir())] == ["aether.index.jsonl", "staging"]
     assert [path.name for path in sorted((cli.folder / "every").iterdir())] == ["aether.index.jsonl", "prod", "staging"]
-    assert one.err.splitlines()[-1] == "next: kubectl apply --server-side -k one/staging/clusters/us-east-1"
+    assert one.err.splitlines()[-1] == (
+        "next: aether-deploy rehearse aether.yaml --env staging"
+        "   (or: kubectl apply --server-side -k one/staging/clusters/us-east-1)"
+    )
     assert every.err.splitlines()[-1] == (
-        "next: kubectl apply --server-side -k every/prod/clusters/us-east-1"
-        "   (and each of the 2 cluster folders in its own cluster)"
+        "next: aether-deploy rehearse aether.yaml"
+        "   (or: kubectl apply --server-side -k every/prod/clusters/us-east-1,"
+        " and each of the 2 cluster folders in its own cluster)"
     )
 
 

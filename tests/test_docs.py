@@ -2,8 +2,9 @@
 
 A block marked ``console`` is a session: each line that begins with ``$`` runs in one temporary folder per page,
 and ends with exit code 0, or the one in its comment ``# exit N``. Lines below it are its output, compared whole;
-a line ``...`` stands for any lines. Before a block, ``<!-- file: NAME -->`` writes it to the folder. Commands
-that need a cluster or a network stand in blocks marked ``sh``, which do not run.
+a line ``...`` stands for any lines. Before a block, ``<!-- file: NAME -->`` writes it to the folder. Blocks that
+rehearse run by themselves, with the files of their page, where the programs of a control plane are. Commands that
+need a cluster, a network or minutes stand in blocks marked ``sh`` or ``text``, which do not run.
 """
 
 import os
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from aether_deploy.lab.programs import BRING, NEWEST, control_plane_programs, find_program
+from tests.real import need
 from tools import make_docs
 from tools.markdown import COMMAND
 
@@ -54,16 +57,44 @@ def test_sessions_show_what_happens(page: Path, tmp_path: Path) -> None:
         if name:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(content, "utf-8")
-        if language == "console":
-            for command, code, shown in _session(content):
-                ended = _run(["bash", "-c", command], tmp_path)
-
-                assert ended.returncode == code, f"$ {command}\n{ended.stdout}"
-                assert _as_shown(ended.stdout.splitlines(), shown), f"$ {command}\n{ended.stdout}"
+        if language == "console" and not _rehearses(content):
+            _play(content, tmp_path)
         if language == "python":
             ended = _run([sys.executable, "-c", content], tmp_path)
 
             assert ended.returncode == 0, ended.stdout
+
+
+def _rehearses(content: str) -> bool:
+    return "\n$ aether-deploy rehearse" in f"\n{content}"
+
+
+def _rehearsals(page: Path) -> list[str]:
+    blocks = BLOCK.findall(page.read_text("utf-8"))
+    return [content for _, language, content in blocks if language == "console" and _rehearses(content)]
+
+
+REHEARSING = [page for page in PAGES if _rehearsals(page)]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("page", REHEARSING, ids=lambda page: str(page.relative_to(ROOT)))
+def test_rehearsals_show_what_happens(page: Path, tmp_path: Path) -> None:
+    for program in control_plane_programs(NEWEST):
+        need(find_program(program), program.name, BRING)
+    for name, _, content in BLOCK.findall(page.read_text("utf-8")):
+        if name:
+            (tmp_path / name).write_text(content, "utf-8")
+    for session in _rehearsals(page):
+        _play(session, tmp_path)
+
+
+def _play(session: str, folder: Path) -> None:
+    for command, code, shown in _session(session):
+        ended = _run(["bash", "-c", command], folder)
+
+        assert ended.returncode == code, f"$ {command}\n{ended.stdout}"
+        assert _as_shown(ended.stdout.splitlines(), shown), f"$ {command}\n{ended.stdout}"
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from aether_deploy.lab.building import BuildError
 from tools import programs
-from tools.build_kubectl import BuildError
 from tools.other_python import NONE, newest_other
 from tools.programs import PROGRAMS, Program, find, listing, main
 
@@ -50,7 +50,6 @@ def test_the_list_says_what_is_there_and_where(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("CHECKOV", str(tmp_path / "nowhere"))
 
     assert listing().splitlines() == [
-        f"kubectl       {PROGRAMS['kubectl'].version():<10}missing; to bring it: python -m tools.programs kubectl",
         f"kube-score    v1.20.0   {cached}",
         f"checkov       3.3.30    {tmp_path / 'nowhere'}, as $CHECKOV says, where there is no file",
         "other-python  none      no other Python than this one, of 3.11 or newer, is on this machine",
@@ -66,8 +65,7 @@ def test_without_go_every_program_that_needs_it_says_so_and_the_others_still_com
     out, err = capsys.readouterr()
     fix = "fix: install it from https://go.dev/dl/ so that `go` is on PATH"
     assert out == f"{PROGRAMS['checkov'].cached()}\n"
-    for line in ("cannot bring kubectl: Go is missing", "cannot bring kube-score: Go is missing"):
-        assert f"{line}\n  {fix}\n" in err
+    assert f"cannot bring kube-score: Go is missing\n  {fix}\n" in err
     assert not list(PROGRAMS["kube-score"].cached().parent.glob("kube-score*"))
 
 
@@ -129,7 +127,7 @@ def test_an_unknown_name_is_an_error_of_use(capsys: pytest.CaptureFixture[str]) 
         main(["kube-linter"])
 
     assert ended.value.code == 2
-    assert "unknown program kube-linter; known are kubectl, kube-score, checkov" in capsys.readouterr().err
+    assert "unknown program kube-linter; known are kube-score, checkov" in capsys.readouterr().err
 
 
 def test_a_program_that_the_machine_cannot_have_is_missed_only_by_who_names_it(

@@ -1,10 +1,10 @@
 """Make the strict schemas that ``aether-deploy check`` holds manifests against: ``python -m tools.make_schemas``.
 
 The schemas come from the API server's own generator, ``pkg/generated/openapi/cmd/models-schema`` of the
-Kubernetes that ``controlplane/kubernetes/go.mod`` pins: the published swagger.json has the same definitions, but
+Kubernetes that ``lab/modules/kubernetes-1.37/go.mod`` pins: the published swagger.json has the same definitions, but
 without the enum values. Which definition belongs to which kind stands in swagger.json only. PodMonitor comes from
-its CustomResourceDefinition. Descriptions are dropped, and what the API server would drop in silence is a fault
-here: unknown fields.
+its CustomResourceDefinition, which ``lab/crds.py`` pins. Descriptions are dropped, and what the API server would drop
+in silence is a fault here: unknown fields.
 
 Prints the path of the file. Exit code 3 where Go or the pinned modules cannot be had.
 """
@@ -19,8 +19,11 @@ from typing import Any
 
 import yaml
 
+from aether_deploy.lab.building import BuildError
+from aether_deploy.lab.crds import CUSTOM_KINDS, CustomKind, bring_definition
+
 ROOT = Path(__file__).resolve().parents[1]
-MODULE = ROOT / "controlplane" / "kubernetes"
+MODULE = ROOT / "src" / "aether_deploy" / "lab" / "modules" / "kubernetes-1.37"
 TARGET = ROOT / "src" / "aether_deploy" / "schemas" / "kubernetes.json"
 COMMAND = "python -m tools.make_schemas"
 
@@ -36,9 +39,6 @@ KINDS = {
     "scheduling.k8s.io/v1": ("PriorityClass",),
     "storage.k8s.io/v1": ("StorageClass",),
 }
-OPERATOR = "github.com/prometheus-operator/prometheus-operator"
-OPERATOR_VERSION = "v0.85.0"
-CRD = "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml"
 
 _INT32 = {"minimum": -(2**31), "maximum": 2**31 - 1}
 _FORMATS: dict[str, dict[str, Any]] = {
@@ -162,7 +162,7 @@ def make_schemas() -> str:
         kinds[f"{api_version} {kind}"] = converter.take_kind(api_version, kind, models[names[api_version, kind]])
     for api_version, kind, schema in _custom_kinds():
         kinds[f"{api_version} {kind}"] = converter.take_kind(api_version, kind, schema)
-    sources = {"k8s.io/kubernetes": version, OPERATOR: OPERATOR_VERSION}
+    sources = {"k8s.io/kubernetes": version, **{each.module: each.version for each in CUSTOM_KINDS}}
     return _to_text({"sources": sources, "kinds": kinds, "$defs": converter.done})
 
 
@@ -176,14 +176,21 @@ def _definition_names(swagger: Mapping[str, Any]) -> dict[tuple[str, str], str]:
 
 
 def _custom_kinds() -> list[tuple[str, str, Schema]]:
-    """Return API version, kind and schema of each version that the custom resource's definition serves."""
-    folder = json.loads(_go("mod", "download", "-json", f"{OPERATOR}@{OPERATOR_VERSION}"))["Dir"]
-    spec = yaml.safe_load((Path(folder) / CRD).read_text("utf-8"))["spec"]
+    """Return API version, kind and schema of each version that the custom resources' definitions serve."""
+    specs = [yaml.safe_load(_definition(custom).read_text("utf-8"))["spec"] for custom in CUSTOM_KINDS]
     return [
         (f"{spec['group']}/{each['name']}", spec["names"]["kind"], each["schema"]["openAPIV3Schema"])
+        for spec in specs
         for each in spec["versions"]
         if each["served"]
     ]
+
+
+def _definition(custom: CustomKind) -> Path:
+    try:
+        return bring_definition(custom)
+    except BuildError as error:
+        raise MissingError(str(error)) from error
 
 
 def _go(*arguments: str) -> str:

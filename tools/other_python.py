@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.build_kubectl import NETWORK_FIX, BuildError
+from aether_deploy.lab.building import NETWORK_FIX, BuildError
 
 OLDEST = (3, 11)
 NONE = "no other Python than this one, of 3.11 or newer, is on this machine"

@@ -5,20 +5,19 @@ all. ``--list`` says what is there and where. Exit code 3 where one cannot be br
 """
 
 import argparse
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import build_kubectl, other_python
-from tools.build_kubectl import GO_FIX, NETWORK_FIX, BuildError
+from aether_deploy.lab.building import GO_FIX, NETWORK_FIX, BuildError, alone, say
+from aether_deploy.lab.programs import cache_folder
+from tools import other_python
 
 COMMAND = "python -m tools.programs"
 KUBE_SCORE = "v1.20.0"
@@ -50,8 +49,7 @@ class Program:
 
     def cached(self) -> Path:
         """Return where the program belongs in the cache, whether it is there or not."""
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cache / "aether-deploy" / (self.folder or self.name) / self.version() / self.name
+        return cache_folder() / (self.folder or self.name) / self.version() / self.name
 
     def found(self) -> Path | None:
         """Return the program to use: the named one, that of the cache, or the one on PATH."""
@@ -124,14 +122,6 @@ PROGRAMS: Mapping[str, Program] = {
     program.name: program
     for program in (
         Program(
-            name="kubectl",
-            variable="KUBECTL",
-            version=build_kubectl.kubernetes_version,
-            bring=build_kubectl.build,
-            first_time="some 5 minutes",
-            folder="kubernetes",
-        ),
-        Program(
             name="kube-score",
             variable="KUBE_SCORE",
             version=_kube_score_version,
@@ -171,23 +161,16 @@ def bring(program: Program) -> Path:
     """
     target = program.cached()
     if target.is_file():
-        _say(f"{program.name} {program.version()} is there already")
+        say(f"{program.name} {program.version()} is there already")
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.parent / ".lock"):
+    with alone(target.parent / ".lock"):
         if not target.is_file():
-            _say(f"bringing {program.name} {program.version()} ({program.first_time} the first time) …")
+            say(f"bringing {program.name} {program.version()} ({program.first_time} the first time) …")
             start = time.monotonic()
             program.bring(target)
-            _say(f"{program.name} is there after {time.monotonic() - start:.0f} s")
+            say(f"{program.name} is there after {time.monotonic() - start:.0f} s")
     return target
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def listing() -> str:
@@ -216,18 +199,14 @@ def main(arguments: list[str] | None = None) -> int:
     failed = False
     for program in [PROGRAMS[name] for name in given.names] or PROGRAMS.values():
         if not given.names and (reason := program.why_none()):
-            _say(f"{program.name} is not brought: {reason}")
+            say(f"{program.name} is not brought: {reason}")
             continue
         try:
             print(bring(program))
         except (BuildError, OSError) as error:
-            _say(f"cannot bring {program.name}: {error}")
+            say(f"cannot bring {program.name}: {error}")
             failed = True
     return 3 if failed else 0
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from aether_deploy.fleet.surroundings import Peer, Surroundings
     from aether_deploy.gitops.render import render_tree
     from aether_deploy.gitops.tree import Tree, TreeFile, Unit
+    from aether_deploy.lab.control_plane import ControlPlane
+    from aether_deploy.lab.dry_run import dry_run
+    from aether_deploy.lab.rehearsal import rehearse
     from aether_deploy.manifest.yaml_text import to_yaml, to_yaml_documents
     from aether_deploy.placement.config import AffinityRule, TopologyConfig
     from aether_deploy.platform.config import Platform
@@ -74,6 +77,9 @@ _ROOMS = {
     "fleet.surroundings": ("Peer", "Surroundings"),
     "gitops.render": ("render_tree",),
     "gitops.tree": ("Tree", "TreeFile", "Unit"),
+    "lab.control_plane": ("ControlPlane",),
+    "lab.dry_run": ("dry_run",),
+    "lab.rehearsal": ("rehearse",),
     "manifest.yaml_text": ("to_yaml", "to_yaml_documents"),
     "placement.config": ("AffinityRule", "TopologyConfig"),
     "platform.config": ("Platform",),
@@ -99,6 +105,7 @@ __all__ = [
     "ConfigError",
     "ConfigFile",
     "ContainerConfig",
+    "ControlPlane",
     "CustomMetric",
     "DatacenterConfig",
     "DecisionError",
@@ -151,9 +158,11 @@ __all__ = [
     "VolumeConfig",
     "Workload",
     "WorkloadKind",
+    "dry_run",
     "load_platform",
     "platform_schema",
     "read_description",
+    "rehearse",
     "render_tree",
     "to_yaml",
     "to_yaml_documents",

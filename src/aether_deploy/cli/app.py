@@ -8,6 +8,7 @@ VERBS = {
     "init": "Start a description in a folder.",
     "check": "Say everything that is wrong with a description.",
     "render": "Write the GitOps tree, or the manifests of one environment.",
+    "rehearse": "Let a real Kubernetes on this machine judge a description.",
     "schema": "Print the JSON Schema of aether.yaml.",
     "completion": "Print the completion script of a shell.",
     "explain": "Say what a field is, and where its value comes from.",

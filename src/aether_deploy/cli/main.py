@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -19,10 +20,13 @@ from aether_deploy.problems import ConfigError, DecisionError, EffectError
 PROGRAM, COMPLETION_VARIABLE = "aether-deploy", "_AETHER_DEPLOY_COMPLETE"
 OK, DOES_NOT_HOLD, WRONG_INPUT, REFUSED, OUR_BUG, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 70, 130, 141
 
+_SAME_PRESS_SECS = 2.0
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     gc.disable()  # a run builds one large tree of values and ends: collecting it costs a tenth of the time
+    _hear_ctrl_c_once()
     _prepare_streams()
     code = run(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -40,10 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os._exit(code)  # all is written; taking a large tree of values apart piece by piece would only cost time
 
 
+def _hear_ctrl_c_once() -> None:
+    """Take one that is pressed again and again for one, so that it does not interrupt what cleans up after it."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    heard_at = -_SAME_PRESS_SECS
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal heard_at
+        now = time.monotonic()
+        if now - heard_at >= _SAME_PRESS_SECS:
+            heard_at = now
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code. Messages go to standard error."""
-    from aether_deploy.cli.output import report_error
-
     try:
         return _run_verb(arguments)
     except KeyboardInterrupt:
@@ -51,6 +69,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return BROKEN_PIPE
     except OSError as error:
+        from aether_deploy.cli.output import report_error
+
         text = _os_text(error)
         try:
             report_error(arguments, (), text)

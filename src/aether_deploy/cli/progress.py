@@ -1,6 +1,7 @@
 """A progress line on a terminal; nothing in a pipe."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,25 @@ def progress(verb: str, *, quiet: bool) -> Iterator[Progress | None]:
 
     try:
         yield show
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+@contextmanager
+def steps(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows what is going on, with the time since the beginning; nothing in a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        sys.stderr.write(f"\r{time.monotonic() - begun:4.0f} s  {text}\x1b[K")
+        sys.stderr.flush()
+
+    try:
+        yield say
     finally:
         sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()

@@ -114,6 +114,7 @@ def _service(
 
 def render_network_policy(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
     """Return the policy of a workload's pods: what ``uses``, ``expose``, monitoring and DNS need, no more."""
+    ingress = _ingress(config, surroundings)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -121,7 +122,7 @@ def render_network_policy(config: DeploymentConfig, surroundings: Surroundings) 
         "spec": {
             "podSelector": {"matchLabels": selector_labels(config.name)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": _ingress(config, surroundings),
+            **({"ingress": ingress} if ingress else {}),  # an API server drops an empty list; without one all is closed
             "egress": _egress(config, surroundings),
         },
     }

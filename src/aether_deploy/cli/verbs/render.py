@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from aether_deploy.cli.inputs import (
+    DEFAULT_FILE,
     file_arguments,
     judge,
     print_warnings,
@@ -163,14 +164,21 @@ def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, ou
             "note: at the first deploy a scaled workload shows 1 replica until its HPA lifts it to the minimum"
         )
     if clusters:
-        likewise = (
-            f"   (and each of the {len(clusters)} cluster folders in its own cluster)" if len(clusters) > 1 else ""
-        )
-        import shlex  # of no use to manifests on standard output
-
-        folder = shlex.quote(os.path.join(output, clusters[0].path))
-        lines.append(f"next: kubectl apply --server-side -k {folder}{likewise}")
+        lines.append(_next_step(clusters, output))
     click.echo("\n".join(lines), err=True)
+
+
+def _next_step(clusters: list[RenderedCluster], output: str) -> str:
+    """Return what to do with the tree: rehearse what was given here, or apply it."""
+    import shlex  # of no use to manifests on standard output
+
+    given = click.get_current_context().params
+    words = ["aether-deploy", "rehearse", *(given["files"] or (DEFAULT_FILE,))]
+    words += ["--env", given["environment"]] if given["environment"] else []
+    words += [word for setting in given["settings"] for word in ("--set", setting)]
+    folder = shlex.quote(os.path.join(output, clusters[0].path))
+    likewise = f", and each of the {len(clusters)} cluster folders in its own cluster" if len(clusters) > 1 else ""
+    return f"next: {shlex.join(words)}   (or: kubectl apply --server-side -k {folder}{likewise})"
 
 
 def _folder_lines(rendered: RenderedCluster) -> list[str]:

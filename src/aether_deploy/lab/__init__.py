@@ -1,0 +1,1 @@
+"""An ephemeral real control plane on this machine, and what happens on it."""

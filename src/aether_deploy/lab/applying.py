@@ -1,0 +1,103 @@
+"""Objects go to an API server as an engine would send them, and are compared with what came of them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from aether_deploy.lab.client import ApiError, Client
+from aether_deploy.manifest.comparison import Difference, differences
+from aether_deploy.manifest.value import Manifest
+
+MANAGER = "aether-deploy"
+_BY_SERVER = ("creationTimestamp", "uid", "resourceVersion", "generation", "managedFields")
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one object.
+
+    Attributes:
+        manifest: What was sent.
+        live: What was there then; None where the server did not take it.
+        refused: Why it did not.
+        unjudged: Why nobody could judge it: its kind or its namespace is not there.
+        warnings: What the server warned of.
+        differences: What it dropped or rewrote.
+    """
+
+    manifest: Manifest
+    live: dict[str, Any] | None = None
+    refused: str | None = None
+    unjudged: str | None = None
+    warnings: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether it was taken as it is, without a warning."""
+        return not (self.refused or self.warnings or self.differences)
+
+    @property
+    def title(self) -> str:
+        """Kind and name, as messages show them."""
+        namespace = self.manifest.namespace
+        name = self.manifest.name if namespace is None else f"{namespace}/{self.manifest.name}"
+        return f"{self.manifest.kind} {name}"
+
+    def faults(self) -> list[str]:
+        """Return everything that is wrong, a line each."""
+        said = [f"{self.title}: refused: {self.refused}"] if self.refused else []
+        said += [f"{self.title}: warning: {warning}" for warning in self.warnings]
+        return said + [f"{self.title}: {difference}" for difference in self.differences]
+
+
+def apply_manifests(client: Client, manifests: Iterable[Manifest], *, dry_run: bool = False) -> list[Applied]:
+    """Apply every manifest on the server's side with strict validation; with ``dry_run`` nothing is stored.
+
+    A refusal ends nothing: what happened to each is in the result, in the order given.
+    """
+    return [_apply(client, manifest, dry_run=dry_run) for manifest in manifests]
+
+
+def _apply(client: Client, manifest: Manifest, *, dry_run: bool) -> Applied:
+    try:
+        # Whoever ships takes the fields over, as engines do, so who has them now is no question of a dry run.
+        answer = client.apply(manifest.body, manager=MANAGER, force=dry_run, dry_run=dry_run)
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        if error.status == 404:
+            return Applied(manifest=manifest, unjudged=_absent(error, manifest))
+        return Applied(manifest=manifest, refused=str(error.body.get("message") or error))
+    found = tuple(differences(manifest.body, answer.body))
+    return Applied(manifest=manifest, live=answer.body, warnings=answer.warnings, differences=found)
+
+
+def _absent(error: ApiError, manifest: Manifest) -> str:
+    details = error.body.get("details") or {}
+    if details.get("kind") == "namespaces":
+        return f"the namespace {manifest.namespace} is not there yet"
+    return f"the server does not know {manifest.kind} of {manifest.api_version}"
+
+
+def ownership(live: dict[str, Any]) -> dict[str, Any]:
+    """Return what a second apply must leave as it is: the generation, and the fields that are ours."""
+    metadata = live["metadata"]
+    ours = [
+        {"operation": each["operation"], "fields": each["fieldsV1"]}
+        for each in metadata.get("managedFields", ())
+        if each["manager"] == MANAGER and not each.get("subresource")
+    ]
+    return {"generation": metadata.get("generation"), "managed": ours}
+
+
+def changed_by_second_apply(client: Client, first: Iterable[Applied]) -> list[str]:
+    """Apply everything again that was taken, and return the titles of what that changed."""
+    changed = []
+    for applied in first:
+        if applied.live is not None:
+            before = client.request("GET", client.path_to(applied.manifest.body)).body
+            again = _apply(client, applied.manifest, dry_run=False).live
+            if again is None or ownership(again) != ownership(before):
+                changed.append(applied.title)
+    return changed

@@ -1,0 +1,99 @@
+"""What a description names and does not render: a real cluster has to have it, and a control plane is given it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.lab.client import Client
+from aether_deploy.lab.nodes import FakeNode
+
+
+def assumed_by(configs: Iterable[DeploymentConfig], storage_classes: Iterable[str]) -> tuple[str, ...]:
+    """Return everything that a cluster must have for these workloads and classes, each as its kind and name."""
+    workloads = list(configs)
+    found = [f"PriorityClass {name}" for name in _priority_classes(workloads)]
+    found += [f"StorageClass {name}" for name in storage_classes]
+    for config in workloads:
+        found += [f"Secret {config.namespace}/{name}" for name in config.pull_secrets]
+        found += [f"Secret {config.namespace}/{file.secret}" for file in config.secret_files if file.enabled]
+        if config.identity.service_account is not None:
+            found.append(f"ServiceAccount {config.namespace}/{config.identity.service_account}")
+        found += [f"PersistentVolumeClaim {config.namespace}/{claim}" for claim in _claims(config)]
+        found += [f"nodes labelled {key}={value}" for key, value in config.node_selector.items()]
+    return tuple(dict.fromkeys(found))
+
+
+def give_assumed(client: Client, configs: Iterable[DeploymentConfig]) -> None:
+    """Make those of them without which no pod is created or scheduled; namespaces must be there."""
+    workloads = list(configs)
+    for place, name in enumerate(_priority_classes(workloads)):
+        body = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
+        client.create({**body, "value": 1000 + place})
+    accounts = {(each.namespace, each.identity.service_account) for each in workloads if each.identity.service_account}
+    for namespace, account in sorted(accounts):
+        metadata = {"name": account, "namespace": namespace}
+        client.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    for namespace, claim in sorted({(each.namespace, claim) for each in workloads for claim in _claims(each)}):
+        for body in _shared_volume(namespace, claim):
+            client.create(body)
+
+
+def in_pools(nodes: Sequence[FakeNode], configs: Iterable[DeploymentConfig]) -> tuple[FakeNode, ...]:
+    """Return ``nodes`` with the labels that workloads select by.
+
+    Selectors that contradict each other make pools, and the nodes of each zone take turns in them.
+    """
+    pools = _pools(config.node_selector for config in configs)
+    made, turns = [], dict.fromkeys((node.zone for node in nodes), 0)
+    for node in nodes:
+        labels = {**pools[turns[node.zone] % len(pools)], **node.labels}
+        turns[node.zone] += 1
+        made.append(msgspec.structs.replace(node, labels=labels))
+    return tuple(made)
+
+
+def _pools(selectors: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    pools: list[dict[str, str]] = []
+    for selector in selectors:
+        for pool in pools:
+            if all(pool.get(key, value) == value for key, value in selector.items()):
+                pool.update(selector)
+                break
+        else:
+            pools.append(dict(selector))
+    return pools or [{}]
+
+
+def _priority_classes(workloads: Iterable[DeploymentConfig]) -> list[str]:
+    return sorted({config.priority_class for config in workloads if config.priority_class})
+
+
+def _claims(config: DeploymentConfig) -> list[str]:
+    return [volume.claim for volume in config.volumes if volume.enabled and volume.claim is not None]
+
+
+def _shared_volume(namespace: str, claim: str) -> list[dict[str, Any]]:
+    """Return a claim that is bound and reached from every zone, as claims of several pods must be."""
+    volume = f"{namespace}.{claim}"
+    room = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": volume},
+            "spec": {
+                **room,
+                "capacity": {"storage": "1Gi"},
+                "claimRef": {"namespace": namespace, "name": claim},
+                "hostPath": {"path": f"/lab/{volume}"},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": claim, "namespace": namespace},
+            "spec": {**room, "volumeName": volume, "resources": {"requests": {"storage": "1Gi"}}},
+        },
+    ]

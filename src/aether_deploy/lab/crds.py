@@ -1,0 +1,168 @@
+"""Definitions of the custom kinds that we render: the real ones, pinned, so that a real server judges those too.
+
+They are files inside Go modules. One is looked for in the user's cache only, and Go brings it there.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from aether_deploy.lab.applying import MANAGER
+from aether_deploy.lab.building import GO_FIX, NETWORK_FIX, BuildError, alone, say
+from aether_deploy.lab.client import ApiError, Client
+from aether_deploy.lab.control_plane import ControlPlane
+from aether_deploy.lab.programs import BRING, cache_folder
+from aether_deploy.manifest.value import Manifest
+
+_NOT_YET = (404, 429, 503)  # not listed yet, or "storage is (re)initializing"
+
+
+class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
+    """One custom kind, and the file that defines it.
+
+    Attributes:
+        name: Name of its CustomResourceDefinition.
+        api_version: What its objects say in ``apiVersion``.
+        kind: What they say in ``kind``.
+        module: The Go module that has the file.
+        version: Version of the module, with its ``v``.
+        hash: The module's hash, as go.sum has it.
+        path: The file inside the module.
+    """
+
+    name: str
+    api_version: str
+    kind: str
+    module: str
+    version: str
+    hash: str
+    path: str
+
+    @property
+    def cached(self) -> Path:
+        """Where the file belongs in the user's cache, whether it is there or not."""
+        folder = cache_folder() / "crds" / self.module.rpartition("/")[2] / self.version
+        return folder / Path(self.path).name
+
+
+CUSTOM_KINDS = (
+    CustomKind(
+        name="podmonitors.monitoring.coreos.com",
+        api_version="monitoring.coreos.com/v1",
+        kind="PodMonitor",
+        module="github.com/prometheus-operator/prometheus-operator",
+        version="v0.85.0",
+        hash="h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+        path="example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+    ),
+)
+
+
+def custom_kind_of(manifest: Manifest) -> CustomKind | None:
+    """Return the custom kind that a manifest is of; None where Kubernetes itself has its kind, or nobody knows it."""
+    wanted = (manifest.api_version, manifest.kind)
+    return next((each for each in CUSTOM_KINDS if (each.api_version, each.kind) == wanted), None)
+
+
+def find_definition(custom: CustomKind) -> Path | None:
+    """Return the file that defines a custom kind, or None where it was never brought."""
+    return custom.cached if custom.cached.is_file() else None
+
+
+def bring_definition(custom: CustomKind) -> Path:
+    """Put the file that defines a custom kind into the user's cache unless it is there, and return its path.
+
+    Raises:
+        BuildError: Go is missing, its module cannot be had, or is not the pinned one.
+    """
+    target = custom.cached
+    if target.is_file():
+        say(f"{custom.name} {custom.version} is there already")
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with alone(target.parent / ".lock"):
+        if not target.is_file():
+            say(f"bringing {custom.name} {custom.version} (seconds) …")
+            content = (_module_folder(custom) / custom.path).read_bytes()
+            partial = target.with_name(f".{target.name}.{os.getpid()}")
+            partial.write_bytes(content)
+            partial.replace(target)
+    return target
+
+
+def _module_folder(custom: CustomKind) -> Path:
+    go = shutil.which("go")
+    if go is None:
+        raise BuildError(f"Go is missing, and {custom.name} is brought with it\n  fix: {GO_FIX}")
+    wanted = f"{custom.module}@{custom.version}"
+    with tempfile.TemporaryDirectory() as folder:  # outside of every module, whose replacements would count
+        command = [go, "mod", "download", "-json", wanted]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        found = {"Error": done.stderr.strip()}
+    if done.returncode != 0 or "Dir" not in found:
+        say(str(found.get("Error") or done.stderr.strip()))
+        raise BuildError(f"`go mod download {wanted}` ended with exit code {done.returncode}\n  fix: {NETWORK_FIX}")
+    if found["Sum"] != custom.hash:
+        fix = "see which proxy the settings of Go name: it gives out another content for this version"
+        raise BuildError(f"{wanted} has the hash {found['Sum']}, and {custom.hash} is pinned\n  fix: {fix}")
+    return Path(found["Dir"])
+
+
+def custom_kinds_of(manifests: Iterable[Manifest]) -> tuple[CustomKind, ...]:
+    """Return the custom kinds that there are among ``manifests``, each once."""
+    return tuple(dict.fromkeys(custom for each in manifests if (custom := custom_kind_of(each)) is not None))
+
+
+def install_definitions(lab: ControlPlane, kinds: Iterable[CustomKind]) -> tuple[CustomKind, ...]:
+    """Make custom kinds known to a control plane, as far as the cache has their definitions.
+
+    Returns:
+        The kinds that are known to it now: objects of them can be applied at once.
+
+    Raises:
+        EffectError: The server does not take a definition.
+    """
+    found = {custom: path for custom in kinds if (path := find_definition(custom)) is not None}
+    for path in found.values():
+        lab.client.apply(_read(path), manager=MANAGER, force=True)
+    for custom in found:
+        _wait_for(lab, custom)
+    return tuple(found)
+
+
+def _read(path: Path) -> dict[str, object]:
+    import yaml
+
+    body: dict[str, object] = yaml.safe_load(path.read_text("utf-8"))
+    return body
+
+
+def _wait_for(lab: ControlPlane, custom: CustomKind) -> None:
+    lab.wait_for(lambda: _is_known(lab.client, custom), f"the server knows {custom.kind}", 30)
+
+
+def _is_known(client: Client, custom: CustomKind) -> bool:
+    try:
+        client.list(custom.api_version, custom.kind)
+    except ApiError as error:
+        if error.status in _NOT_YET:
+            return False
+        raise
+    return True
+
+
+def how_to_judge(manifest: Manifest) -> str | None:
+    """Return what lets a control plane know the manifest's kind, where a definition is pinned and not brought."""
+    custom = custom_kind_of(manifest)
+    if custom is None or find_definition(custom) is not None:
+        return None
+    return f"`{BRING} {custom.name}` brings its definition"

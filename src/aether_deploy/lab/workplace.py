@@ -1,0 +1,107 @@
+"""The folder of one control plane: nobody else's while we live, and removed by the next run if we were killed."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import stat
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+from aether_deploy.lab.processes import OWNER
+from aether_deploy.problems import EffectError
+
+_LOCK = "owner.lock"
+_GONE_SECS = 5.0
+_FIX = "let TMPDIR name a folder that can be written and has room"
+
+
+class Workplace:
+    """One such folder, held by a lock that the kernel takes back when this process ends, however it ends."""
+
+    def __init__(self, folder: Path, lock: IO[bytes]) -> None:
+        self.folder = folder
+        self._lock = lock
+
+    @classmethod
+    def new(cls, *, room_mb: int = 1) -> "Workplace":
+        """Clean up after runs that were killed, and return a folder of our own.
+
+        Args:
+            room_mb: Space that there has to be, MB.
+
+        Raises:
+            EffectError: The folder cannot be made, or there is too little space.
+        """
+        parent = workplaces()
+        try:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_foreign(parent)
+            with (parent / ".lock").open("wb") as turn:  # a folder that is not locked yet is no leftover
+                fcntl.flock(turn, fcntl.LOCK_EX)
+                clean_leftovers(parent)
+                _refuse_full(parent, room_mb)
+                folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
+                lock = (folder / _LOCK).open("wb")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise EffectError(f"{parent}: {error.strerror}\n  fix: {_FIX}") from error
+        return cls(folder, lock)
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.close()
+
+
+def _refuse_foreign(parent: Path) -> None:
+    """Refuse a folder that another user put where ours belongs: keys of an administrator go there."""
+    found = parent.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise EffectError(f"{parent}: belongs to somebody else\n  fix: {_FIX}")
+
+
+def _refuse_full(parent: Path, room_mb: int) -> None:
+    free_mb = shutil.disk_usage(parent).free // 1_000_000
+    if free_mb < room_mb:
+        raise EffectError(f"{parent}: has {free_mb} MB free of the {room_mb} MB that are needed\n  fix: {_FIX}")
+
+
+def workplaces() -> Path:
+    """Return the folder that all folders of control planes lie in."""
+    return Path(tempfile.gettempdir()) / f"aether-deploy-lab-{os.getuid()}"
+
+
+def clean_leftovers(parent: Path) -> list[Path]:
+    """End the programs of runs that were killed, remove their folders, and return those."""
+    cleaned = []
+    for folder in sorted(parent.glob("run-*")):
+        with contextlib.suppress(OSError), (folder / _LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its owner lives, if this fails
+            _end_programs(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            cleaned.append(folder)
+    return cleaned
+
+
+def programs_in(folder: Path) -> list[int]:
+    """Return the ids of the programs that were started for ``folder``; none where the system does not tell."""
+    mark = f"{OWNER}={folder}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+def _end_programs(folder: Path) -> None:
+    deadline = time.monotonic() + _GONE_SECS
+    while (pids := programs_in(folder)) and time.monotonic() < deadline:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
