@@ -57,7 +57,7 @@ TAKES: dict[str, tuple[Any, list[Any]]] = {
     "an amount of CPU": (CpuQuantity, ["500m", "2", 2, "1.5", "1e3"]),
     "a size": (SizeQuantity, ["10Gi", "512Mi", "1.5Gi", "1G", 1048576]),
     "a time": (PositiveSeconds, [1, 300, "5m", "1h30m", "90s"]),
-    "a relative path": (SourcePath, ["config/world.toml", "../shared/a", "a b"]),
+    "a relative path": (SourcePath, ["config/world.toml", "../other/a", "a b"]),
 }  # fmt: skip
 
 REFUSES: dict[str, tuple[Any, list[Any]]] = {

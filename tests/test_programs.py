@@ -101,7 +101,7 @@ def test_a_program_that_is_there_is_not_brought_again(
     assert brought == [program.cached()]
     assert capsys.readouterr().err.splitlines() == [
         "bringing judge v1 (no time the first time) …",
-        "judge is there after 0 s",
+        "judge v1 is there after 0 s",
         "judge v1 is there already",
     ]
 

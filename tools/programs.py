@@ -10,12 +10,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aether_deploy.lab.building import GO_FIX, NETWORK_FIX, BuildError, alone, say
+from aether_deploy.lab.building import GO_FIX, NETWORK_FIX, BuildError, bring_once, say
 from aether_deploy.lab.programs import cache_folder
 from tools import other_python
 
@@ -159,18 +158,8 @@ def bring(program: Program) -> Path:
         BuildError: It cannot be brought; the message says what to do.
         OSError: The cache cannot be written.
     """
-    target = program.cached()
-    if target.is_file():
-        say(f"{program.name} {program.version()} is there already")
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with alone(target.parent / ".lock"):
-        if not target.is_file():
-            say(f"bringing {program.name} {program.version()} ({program.first_time} the first time) …")
-            start = time.monotonic()
-            program.bring(target)
-            say(f"{program.name} is there after {time.monotonic() - start:.0f} s")
-    return target
+    what = f"{program.name} {program.version()}"
+    return bring_once(program.cached(), what, f"{program.first_time} the first time", program.bring)
 
 
 def listing() -> str:

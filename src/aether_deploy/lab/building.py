@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from aether_deploy.lab.programs import MODULES, Program
@@ -39,17 +40,25 @@ def bring_program(program: Program) -> Path:
     Raises:
         BuildError: Go is missing, or the build failed.
     """
-    target = program.cached
+    what = f"{program.name} {program.version}"
+    return bring_once(program.cached, what, "minutes the first time, seconds later", partial(build, program))
+
+
+def bring_once(target: Path, what: str, how_long: str, make: Callable[[Path], None]) -> Path:
+    """Have ``make`` put a file at ``target``, complete or not at all, unless it is there, and return ``target``.
+
+    Of several processes one makes it, and the others wait.
+    """
     if target.is_file():
-        say(f"{program.name} {program.version} is there already")
+        say(f"{what} is there already")
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with alone(target.parent / ".lock"):
         if not target.is_file():
-            say(f"building {program.name} {program.version} (minutes the first time, seconds later) …")
+            say(f"bringing {what} ({how_long}) …")
             start = time.monotonic()
-            build(program, target)
-            say(f"{program.name} is there after {time.monotonic() - start:.0f} s")
+            make(target)
+            say(f"{what} is there after {time.monotonic() - start:.0f} s")
     return target
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from aether_deploy.lab.applying import MANAGER
-from aether_deploy.lab.building import GO_FIX, NETWORK_FIX, BuildError, alone, say
+from aether_deploy.lab.building import GO_FIX, NETWORK_FIX, BuildError, bring_once, say
 from aether_deploy.lab.client import ApiError, Client
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.programs import BRING, cache_folder
@@ -81,19 +81,13 @@ def bring_definition(custom: CustomKind) -> Path:
     Raises:
         BuildError: Go is missing, its module cannot be had, or is not the pinned one.
     """
-    target = custom.cached
-    if target.is_file():
-        say(f"{custom.name} {custom.version} is there already")
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with alone(target.parent / ".lock"):
-        if not target.is_file():
-            say(f"bringing {custom.name} {custom.version} (seconds) …")
-            content = (_module_folder(custom) / custom.path).read_bytes()
-            partial = target.with_name(f".{target.name}.{os.getpid()}")
-            partial.write_bytes(content)
-            partial.replace(target)
-    return target
+
+    def copy(target: Path) -> None:
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        partial.write_bytes((_module_folder(custom) / custom.path).read_bytes())
+        partial.replace(target)
+
+    return bring_once(custom.cached, f"{custom.name} {custom.version}", "seconds", copy)
 
 
 def _module_folder(custom: CustomKind) -> Path:

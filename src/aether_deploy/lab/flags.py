@@ -70,16 +70,8 @@ def api_server_flags(at: Path, port: int, etcd: int, pace: Pace) -> list[str]:
 
 def controller_manager_flags(at: Path, port: int, pace: Pace) -> list[str]:
     """Return the flags of kube-controller-manager."""
-    config = at / "kube-controller-manager.kubeconfig"
     return [
-        "--bind-address=127.0.0.1",
-        f"--secure-port={port}",
-        f"--cert-dir={at}",
-        f"--kubeconfig={config}",
-        f"--authentication-kubeconfig={config}",
-        f"--authorization-kubeconfig={config}",
-        "--leader-elect=false",
-        *_UNTHROTTLED,
+        *_component_flags(at, "kube-controller-manager", port),
         "--use-service-account-credentials=true",
         f"--service-account-private-key-file={at / 'service-accounts.key'}",
         f"--root-ca-file={at / 'ca.crt'}",
@@ -87,13 +79,16 @@ def controller_manager_flags(at: Path, port: int, pace: Pace) -> list[str]:
         f"--node-monitor-grace-period={pace.node_grace_secs}s",
         "--node-monitor-period=2s",
         "--node-eviction-rate=10",
-        "--profiling=false",
     ]
 
 
 def scheduler_flags(at: Path, port: int) -> list[str]:
     """Return the flags of kube-scheduler."""
-    config = at / "kube-scheduler.kubeconfig"
+    return _component_flags(at, "kube-scheduler", port)
+
+
+def _component_flags(at: Path, name: str, port: int) -> list[str]:
+    config = at / f"{name}.kubeconfig"
     return [
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
