@@ -15,12 +15,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aether_deploy.manifest.yaml_positions import Positions
 from aether_deploy.manifest.yaml_source import (
     MAX_DEPTH,
     MAX_PROBLEMS,
-    Positions,
     SourceFloat,
-    locate,
     read_document,
 )
 from aether_deploy.problems import ConfigError, shown
@@ -406,7 +405,8 @@ def test_nesting_up_to_the_bound_is_read() -> None:
 
 def test_deep_nesting_does_not_end_the_process() -> None:
     script = """
-from aether_deploy.manifest.yaml_source import Positions, read_document
+from aether_deploy.manifest.yaml_positions import Positions
+from aether_deploy.manifest.yaml_source import read_document
 from aether_deploy.problems import ConfigError
 for text in ("[" * 100_000, "- " * 100_000, "? " * 100_000, '{"a":' * 100_000, "a: " + "{b: [" * 100_000):
     Positions.of(text)
@@ -598,24 +598,28 @@ def test_every_value_of_the_example_is_where_an_editor_shows_it() -> None:
 @both_parsers
 @pytest.mark.parametrize("path", [("absent",), ("worlds", 1), ("worlds", "0"), ("name", "x"), ("worlds", -1), (0,)])
 def test_a_path_that_does_not_exist_is_nowhere(path: Path) -> None:
-    assert locate(SAMPLE, path) is locate(SAMPLE, path, key=True) is None
+    assert Positions.of(SAMPLE).value(path) is Positions.of(SAMPLE).key(path) is None
 
 
 def test_positions_in_json_survive_tabs_escapes_and_long_keys() -> None:
     text = '{\n\t"k\\u00e9\\/": ["\\ud83d\\ude00", {"' + "x" * 2000 + '":\t1}]}'
 
-    assert locate(text, ("k\u00e9/",), key=True) == (2, 2)
-    assert locate(text, ("k\u00e9/", 0)) == (2, 16)
-    assert locate(text, ("k\u00e9/", 1, "x" * 2000)) == (2, 2037)
+    positions = Positions.of(text)
+
+    assert positions.key(("k\u00e9/",)) == (2, 2)
+    assert positions.value(("k\u00e9/", 0)) == (2, 16)
+    assert positions.value(("k\u00e9/", 1, "x" * 2000)) == (2, 2037)
 
 
 @both_parsers
 def test_a_faulty_text_has_positions_up_to_the_fault() -> None:
     text = "a: 1\nb: {c: 2}\na: {d: 3}\ne: ]\nf: 4"
 
-    assert locate(text, ("b", "c")) == (2, 8)
-    assert locate(text, ("a",)) == (1, 4)
-    assert locate(text, ("a", "d")) is locate(text, ("f",)) is locate("", ()) is None
+    positions = Positions.of(text)
+
+    assert positions.value(("b", "c")) == (2, 8)
+    assert positions.value(("a",)) == (1, 4)
+    assert positions.value(("a", "d")) is positions.value(("f",)) is Positions.of("").value(()) is None
 
 
 # --- what it costs --------------------------------------------------------------------------------------

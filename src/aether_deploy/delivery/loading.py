@@ -14,7 +14,7 @@ from aether_deploy.fleet.pod import config_data
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.expansion import Steps
 from aether_deploy.platform.layers import Document, Evaluation, Setting, Source
-from aether_deploy.platform.references import at_layer, site_configs
+from aether_deploy.platform.placing import at_layer, site_configs
 from aether_deploy.problems import ConfigError, Problem, shown
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -149,7 +149,7 @@ class _Finder:
             with suppress(ValueError, IndexError):  # flow-style YAML looks like JSON, too
                 return find_in_json(text, steps, key=at_key)
         if source not in self._positions:
-            from aether_deploy.manifest.yaml_source import Positions
+            from aether_deploy.manifest.yaml_positions import Positions
 
             self._positions[source] = Positions.of(text)
         positions = self._positions[source]

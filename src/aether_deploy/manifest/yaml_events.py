@@ -19,6 +19,9 @@ MAX_DEPTH: Final = 200
 MAX_PROBLEMS: Final = 1000
 """Problems after which reading stops: a hostile file must not fill the memory with them."""
 
+LOST_KEY: Final = "?"
+"""Stands for a key that is no text, in a document that is refused anyhow."""
+
 _LONGEST_NUMBER: Final = 500  # A careful Python converts ints of at most 640 digits.
 
 BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}

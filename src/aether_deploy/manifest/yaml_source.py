@@ -16,6 +16,7 @@ from aether_deploy.manifest.yaml_events import (
     AMBIGUITY,
     AMBIGUOUS,
     BOOLEANS,
+    LOST_KEY,
     MAX_DEPTH,
     MAX_PROBLEMS,
     NULLS,
@@ -25,16 +26,14 @@ from aether_deploy.manifest.yaml_events import (
     SourceFloat,
     short,
 )
+from aether_deploy.manifest.yaml_positions import Positions, place_of, positions_of
 from aether_deploy.problems import ConfigError, Problem, shown
 
-__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "Place", "Positions", "SourceFloat", "locate", "read_document", "read_partly"]
+__all__ = ["MAX_DEPTH", "MAX_PROBLEMS", "SourceFloat", "read_document", "read_partly"]
 
 _REFUSED_KEYS: Final = AMBIGUOUS | NULLS | BOOLEANS.keys() | {"<<"}
 _NO_SHARING: Final = "anchors and aliases are not supported"
 _NO_TAGS: Final = "tags are not supported"
-
-
-_LOST_KEY: Final = "?"  # Stands for a key that is no text, in a document that is refused anyhow.
 
 
 class _KeyItself(str):
@@ -43,7 +42,7 @@ class _KeyItself(str):
     __slots__ = ()
 
 
-_KEY_ITSELF: Final = _KeyItself(_LOST_KEY)
+_KEY_ITSELF: Final = _KeyItself(LOST_KEY)
 
 
 class _RefusedKey(str):
@@ -99,12 +98,6 @@ def _without_refused_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_refused_keys(each) for key, each in value.items() if not isinstance(key, _RefusedKey)}
     return [_without_refused_keys(each) for each in value] if isinstance(value, list) else value
-
-
-def locate(text: str, path: tuple[str | int, ...], *, key: bool = False) -> Place | None:
-    """Return where the value at ``path`` stands in ``text``, or with ``key`` its key; None if nowhere."""
-    positions = Positions.of(text)
-    return positions.key(path) if key else positions.value(path)
 
 
 # --- values -------------------------------------------------------------------------------------------
@@ -193,7 +186,7 @@ class _Reading:
                 into, key, is_map = inner, None, kind is map_start
             elif kind is map_end or kind is list_end:
                 into, step = around.pop()
-                key, is_map = (_RefusedKey(_LOST_KEY) if step is _KEY_ITSELF else None), type(into) is dict
+                key, is_map = (_RefusedKey(LOST_KEY) if step is _KEY_ITSELF else None), type(into) is dict
             elif kind is events.AliasEvent:
                 self._refuse_alias(event, into, key)
                 if not is_map:
@@ -201,10 +194,10 @@ class _Reading:
                 elif key is not None:
                     into[key], key = FAULTY, None
                 else:
-                    key = _RefusedKey(_LOST_KEY)
+                    key = _RefusedKey(LOST_KEY)
             elif kind is events.DocumentStartEvent and root:
                 fix = "remove it, or put it into a file of its own"
-                self._report(_place(event.start_mark), [], "holds a second document", fix)
+                self._report(place_of(event.start_mark), [], "holds a second document", fix)
                 raise _EnoughError
             elif kind is events.StreamEndEvent:
                 return root
@@ -215,7 +208,7 @@ class _Reading:
             self._refuse_properties(event, into, key)
         if len(self._around) == MAX_DEPTH:
             steps = self._steps(into, key)[:3]  # enough to find it; all of them would fill the screen
-            self._report(_place(event.start_mark), steps, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+            self._report(place_of(event.start_mark), steps, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
             raise _EnoughError
         if not is_map or key is not None:
             return key
@@ -242,7 +235,7 @@ class _Reading:
         text = event.value
         fix = f'quote it: "{text}"'
         if event.style or text not in _REFUSED_KEYS:
-            line, column = self._first_key(_place(event.start_mark))
+            line, column = self._first_key(place_of(event.start_mark))
             reason = f"has key {shown(text)} again, first in line {line}, column {column}"
             fix = "keep one of the two"
         elif text == "<<":
@@ -257,14 +250,14 @@ class _Reading:
 
     def _first_key(self, repeated: Place) -> Place:
         if self._positions is None:
-            self._positions = _positions(self._source)
+            self._positions = positions_of(self._source)
         return self._positions.first_keys[repeated]
 
     def _checked_root(self, roots: list[object]) -> object:
         root = roots[0] if roots else None
         if isinstance(root, dict):
             return root
-        place = _positions(self._source).value(()) or (1, 1)
+        place = positions_of(self._source).value(()) or (1, 1)
         if root is None:
             self._report(place, [], "is empty", "describe the platform; aether-deploy init writes a first file")
         else:
@@ -282,13 +275,13 @@ class _Reading:
         value: str | None = None,
         key_text: str | None = None,
     ) -> None:
-        self._report(_place(event.start_mark), self._steps(into, key), reason, fix, value, key_text)
+        self._report(place_of(event.start_mark), self._steps(into, key), reason, fix, value, key_text)
 
     def _steps(self, into: Any, key: Any) -> list[Any]:
         """Return the path of what comes next: under ``key`` of ``into``, or if that is a list, at its end."""
         outer = [len(each) - 1 if step is None else step for each, step in self._around[1:]]
-        if _LOST_KEY in outer:  # inside a key that is no text, to which no path leads
-            return outer[: outer.index(_LOST_KEY)]
+        if LOST_KEY in outer:  # inside a key that is no text, to which no path leads
+            return outer[: outer.index(LOST_KEY)]
         if not self._around:
             return []
         if type(into) is list:
@@ -317,96 +310,3 @@ class _Reading:
             key=key_text,
         )
         self.problems.append(problem)
-
-
-# --- positions ----------------------------------------------------------------------------------------
-
-
-class _Spot:
-    __slots__ = ("inside", "key", "value")
-
-    def __init__(self, value: Place, key: Place | None) -> None:
-        self.value = value
-        self.key = key
-        self.inside: dict[str | int, _Spot] = {}
-
-
-class Positions:
-    """Where every value of a text stands: parsed once, asked many times.
-
-    Attributes:
-        first_keys: For the place of each repeated key that of its first; only the first has a path.
-    """
-
-    __slots__ = ("_root", "first_keys")
-
-    def __init__(self, root: _Spot | None, first_keys: dict[Place, Place]) -> None:
-        self._root = root
-        self.first_keys = first_keys
-
-    @classmethod
-    def of(cls, text: str) -> "Positions":
-        """Return the positions of ``text``; if it is faulty, of what stands before the fault of syntax."""
-        return _positions(Source(text))
-
-    def value(self, path: tuple[str | int, ...]) -> Place | None:
-        """Return where the value at ``path`` begins: a block list at its first dash, a map at its first key."""
-        spot = self._spot(path)
-        return None if spot is None else spot.value
-
-    def key(self, path: tuple[str | int, ...]) -> Place | None:
-        """Return where the key of ``path`` begins; None for the root and for an item of a list."""
-        spot = self._spot(path)
-        return None if spot is None else spot.key
-
-    def _spot(self, path: tuple[str | int, ...]) -> _Spot | None:
-        spot = self._root
-        for step in path:
-            if spot is None:
-                return None
-            spot = spot.inside.get(step)
-        return spot
-
-
-def _place(mark: Any) -> Place:
-    return mark.line + 1, mark.column + 1
-
-
-def _positions(source: Source) -> Positions:
-    from contextlib import suppress
-
-    import yaml
-
-    document = _Spot((1, 1), None)
-    first_keys: dict[Place, Place] = {}
-    with suppress(yaml.YAMLError):  # What stands before the fault is known, the rest is nowhere.
-        _spread(document, first_keys, source.events())
-    return Positions(document.inside.get(0), first_keys)
-
-
-def _spread(document: _Spot, first_keys: dict[Place, Place], next_event: Callable[[], Any]) -> None:
-    """Fill ``document`` with the spots of its root and of all below."""
-    from yaml import events
-
-    into, is_map = document, False
-    key: tuple[str, Place] | None = None  # the key that waits for its value
-    around: list[tuple[_Spot, bool, bool]] = []
-    while not isinstance(event := next_event(), events.StreamEndEvent):
-        if isinstance(event, events.CollectionEndEvent):
-            into, is_map, was_key = around.pop()
-            key = (_LOST_KEY, _place(event.start_mark)) if was_key else None
-        elif isinstance(event, events.NodeEvent):
-            place = _place(event.start_mark)
-            spot = _Spot(place, key[1] if key else None)
-            if is_key := is_map and key is None:
-                key = (getattr(event, "value", _LOST_KEY), place)
-                if (first := into.inside.get(key[0])) and first.key:
-                    first_keys[place] = first.key
-            else:
-                into.inside.setdefault(key[0] if key else len(into.inside), spot)
-                key = None
-            if isinstance(event, events.CollectionStartEvent):
-                if len(around) > MAX_DEPTH:
-                    return
-                around.append((into, is_map, is_key))
-                into, is_map, key = spot, isinstance(event, events.MappingStartEvent), None

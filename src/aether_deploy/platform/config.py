@@ -21,7 +21,7 @@ from aether_deploy.platform.parts import (
     Site,
     Workload,
 )
-from aether_deploy.platform.references import EntryView
+from aether_deploy.platform.placing import EntryView, view_entries
 
 DEFAULT_ENVIRONMENT = "prod"
 Overlay = Annotated[Mapping[str, Any], Partial(of=lambda: Platform, checked=())]
@@ -96,7 +96,7 @@ class Platform(Config, dict=True):
     @cached_property
     def entries(self) -> list[EntryView]:
         """Every entry of worlds and services, and where it runs."""
-        return references.view_entries(self)
+        return view_entries(self)
 
     @cached_property
     def entries_by_name(self) -> dict[str, list[EntryView]]:
@@ -107,7 +107,7 @@ class Platform(Config, dict=True):
 
     @cached_property
     def configs_by_region(self) -> dict[str, dict[str, tuple[EntryView, DeploymentConfig]]]:
-        """The workloads of each region that was asked for, by name: filled by ``references.site_configs``."""
+        """The workloads of each region that was asked for, by name: filled by ``placing.site_configs``."""
         return {}
 
     @cached_property

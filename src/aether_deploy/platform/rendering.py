@@ -12,7 +12,7 @@ from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.parts import Site
-from aether_deploy.platform.references import EntryView, nearest, site_configs
+from aether_deploy.platform.placing import EntryView, nearest, site_configs
 
 
 class Folder(msgspec.Struct, frozen=True):
