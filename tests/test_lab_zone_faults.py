@@ -108,12 +108,14 @@ class WatchedStage(Stage):
     seen: dict[str, Seen]
     first: Callable[[], None]
 
-    def judge(self, scenario: str, workload: str, expected: Outcome, since: float, *, promise: str = "") -> Verdict:
+    def judge(
+        self, scenario: str, workload: str, expected: Outcome, since: float, *, settled: bool, promise: str = ""
+    ) -> Verdict:
         if not self.seen:
             self.first()
         pods = self.watch.pods(workload)
         self.seen[workload] = Seen(self.now(workload), pods, self.words(workload))
-        return super().judge(scenario, workload, expected, since, promise=promise)
+        return super().judge(scenario, workload, expected, since, settled=settled, promise=promise)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +176,9 @@ def played(stages: tuple[WatchedStage, Stage], scenario: str, zone: str, predict
 
     def judge_wrong() -> None:
         other.watch.wait(lambda: all(_has_settled(pod) for pod in other.watch.pods()), 20)
-        wrong.update({name: other.judge(scenario, name, each, begun) for name, each in expected_of_wrong.items()})
+        wrong.update(
+            {name: other.judge(scenario, name, each, begun, settled=True) for name, each in expected_of_wrong.items()}
+        )
 
     stage.seen, stage.first = {}, judge_wrong
     verdicts = {verdict.subject: verdict for verdict in play(stage, SCENARIOS[scenario], zone)}

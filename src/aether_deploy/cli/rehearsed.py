@@ -45,12 +45,12 @@ def _placement(found: Rehearsed) -> list[str]:
 
 
 def _verdict_lines(found: Rehearsed, verdicts: list[Verdict] | tuple[Verdict, ...]) -> list[str]:
-    width = max((len(verdict.scenario.partition("=")[0]) for verdict in found.verdicts), default=0)
+    width = max((len(verdict.scenario) for verdict in found.verdicts), default=0)
     lines = []
     for verdict in verdicts:
         word = "ok  " if verdict.holds else "FAIL"
         subject = f"{verdict.subject}: " if verdict.subject else ""
-        lines.append(f"{word}  {verdict.scenario.partition('=')[0]:<{width}}  {subject}{verdict.text}")
+        lines.append(f"{word}  {verdict.scenario:<{width}}  {subject}{verdict.text}")
         lines += [f"{' ' * (8 + width)}{detail}" for detail in verdict.details]
     return lines
 
@@ -83,9 +83,14 @@ def rehearsed_values(found: Rehearsed) -> dict[str, Any]:
 def asked_text(asked: DryRun) -> str:
     """Return what a real cluster said to a dry run, and what it could not say."""
     taken = "nothing refused, dropped or rewritten" if asked.holds else count(len(asked.faults), "fault")
-    lines = [f"Kubernetes {asked.kubernetes}: {count(asked.judged, 'object')} judged by dry run, {taken}"]
+    all_objects = count(len(asked.applied), "object")
+    objects = f"{asked.judged} of {all_objects}" if asked.unjudged else all_objects
+    lines = [f"Kubernetes {asked.kubernetes}: {objects} judged by dry run, {taken}"]
     lines += [f"  {fault}" for fault in asked.faults]
-    lines += [f"  not judged: {applied.title}: {applied.unjudged}" for applied in asked.unjudged]
+    reasons: dict[str, list[str]] = {}
+    for applied in asked.unjudged:
+        reasons.setdefault(str(applied.unjudged), []).append(applied.title)
+    lines += [f"  not judged: {', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
     lines.append("  not judged: pods; a dry run makes none, so neither pod security nor scheduling was seen")
     return "\n".join(lines)
 

@@ -83,19 +83,33 @@ def after_zone_cut(config: DeploymentConfig, placed: Mapping[str, int], zone: st
     return Outcome(ready=total, ending=lost, fewest=left)
 
 
-def after_drain(config: DeploymentConfig, pods: int) -> Outcome:
-    """Return what happens when a node is drained that has company in its zone."""
-    return Outcome(ready=pods, fewest=max(pods - config.disruption_budget.max_unavailable, 0))
+def after_drain(config: DeploymentConfig, pods: int, *, here: int = 0, company: bool = True) -> Outcome:
+    """Return what happens when a node is drained.
+
+    Args:
+        config: The workload.
+        pods: Its pods that are ready before.
+        here: Those of them on the node.
+        company: Whether another node takes them. If none does they stay Pending, and once the budget is used up by
+            them the drain cannot go on.
+    """
+    budget = config.disruption_budget.max_unavailable
+    if company:
+        return Outcome(ready=pods, fewest=max(pods - budget, 0))
+    stuck = min(here, budget)
+    return Outcome(ready=pods - stuck, pending=stuck, fewest=pods - stuck)
 
 
-def after_scale(config: DeploymentConfig, replicas: int) -> Outcome:
+def after_scale(config: DeploymentConfig, replicas: int, *, before: int = 0) -> Outcome:
     """Return what happens when somebody sets the replica count: an autoscaler corrects what is out of bounds.
+
+    ``before`` pods are ready before; those that stay are ready all the time.
 
     Zero is how an autoscaler is turned off (condition ``ScalingDisabled``), so it stays zero.
     """
     if config.scaling is not None and replicas > 0:
         replicas = min(max(replicas, config.scaling.min_replicas), config.scaling.max_replicas)
-    return Outcome(ready=replicas)
+    return Outcome(ready=replicas, fewest=min(before, replicas))
 
 
 def rollout_of(config: DeploymentConfig, pods: int, kubernetes: str) -> Rollout:

@@ -1,6 +1,7 @@
 """Objects go to an API server as an engine would send them, and are compared with what came of them."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,6 +11,10 @@ from aether_deploy.manifest.comparison import Difference, differences
 from aether_deploy.manifest.value import Manifest
 
 MANAGER = "aether-deploy"
+APPLIERS = (MANAGER, "kubectl", "kubectl-client-side-apply", "argocd-controller", "kustomize-controller")
+"""Field managers that apply a tree; each takes fields over from the others."""
+
+_HTTP_CONFLICT = 409
 _BY_SERVER = ("creationTimestamp", "uid", "resourceVersion", "generation", "managedFields")
 
 
@@ -23,6 +28,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
         unjudged: Why nobody could judge it: its kind or its namespace is not there.
         warnings: What the server warned of.
         differences: What it dropped or rewrote.
+        conflicts: Fields of ours that somebody else has changed there, beside engines and ``kubectl apply``.
     """
 
     manifest: Manifest
@@ -31,11 +37,12 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     unjudged: str | None = None
     warnings: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
         """Whether it was taken as it is, without a warning."""
-        return not (self.refused or self.warnings or self.differences)
+        return not self.faults()
 
     @property
     def title(self) -> str:
@@ -47,6 +54,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     def faults(self) -> list[str]:
         """Return everything that is wrong, a line each."""
         said = [f"{self.title}: refused: {self.refused}"] if self.refused else []
+        said += [f"{self.title}: {conflict}" for conflict in self.conflicts]
         said += [f"{self.title}: warning: {warning}" for warning in self.warnings]
         return said + [f"{self.title}: {difference}" for difference in self.differences]
 
@@ -60,9 +68,16 @@ def apply_manifests(client: Client, manifests: Iterable[Manifest], *, dry_run: b
 
 
 def _apply(client: Client, manifest: Manifest, *, dry_run: bool) -> Applied:
+    conflicts: tuple[str, ...] = ()
     try:
-        # Whoever ships takes the fields over, as engines do, so who has them now is no question of a dry run.
-        answer = client.apply(manifest.body, manager=MANAGER, force=dry_run, dry_run=dry_run)
+        try:
+            answer = client.apply(manifest.body, manager=MANAGER, dry_run=dry_run)
+        except ApiError as error:
+            if not dry_run or error.status != _HTTP_CONFLICT:
+                raise
+            # Engines take fields over from each other; what else has them is worth a word before anything ships.
+            conflicts = tuple(_conflicts(error))
+            answer = client.apply(manifest.body, manager=MANAGER, force=True, dry_run=True)
     except ApiError as error:
         if error.status == 401:
             raise
@@ -70,7 +85,16 @@ def _apply(client: Client, manifest: Manifest, *, dry_run: bool) -> Applied:
             return Applied(manifest=manifest, unjudged=_absent(error, manifest))
         return Applied(manifest=manifest, refused=str(error.body.get("message") or error))
     found = tuple(differences(manifest.body, answer.body))
-    return Applied(manifest=manifest, live=answer.body, warnings=answer.warnings, differences=found)
+    return Applied(
+        manifest=manifest, live=answer.body, warnings=answer.warnings, differences=found, conflicts=conflicts
+    )
+
+
+def _conflicts(error: ApiError) -> Iterator[str]:
+    for cause in (error.body.get("details") or {}).get("causes", ()):
+        owner = re.search(r'"([^"]+)"', cause.get("message", ""))
+        if owner is not None and owner[1] not in APPLIERS:
+            yield f"{cause.get('field', '').lstrip('.')}: changed by {owner[1]}, which owns it"
 
 
 def _absent(error: ApiError, manifest: Manifest) -> str:

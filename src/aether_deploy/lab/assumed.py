@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.lab.client import Client
+from aether_deploy.lab.client import ApiError, Client
 from aether_deploy.lab.nodes import FakeNode
+
+_HTTP_CONFLICT = 409
 
 
 def assumed_by(configs: Iterable[DeploymentConfig], storage_classes: Iterable[str]) -> tuple[str, ...]:
@@ -30,14 +32,23 @@ def give_assumed(client: Client, configs: Iterable[DeploymentConfig]) -> None:
     workloads = list(configs)
     for place, name in enumerate(_priority_classes(workloads)):
         body = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
-        client.create({**body, "value": 1000 + place})
+        _create(client, {**body, "value": 1000 + place})
     accounts = {(each.namespace, each.identity.service_account) for each in workloads if each.identity.service_account}
     for namespace, account in sorted(accounts):
         metadata = {"name": account, "namespace": namespace}
-        client.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+        _create(client, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
     for namespace, claim in sorted({(each.namespace, claim) for each in workloads for claim in _claims(each)}):
         for body in _shared_volume(namespace, claim):
-            client.create(body)
+            _create(client, body)
+
+
+def _create(client: Client, body: Mapping[str, Any]) -> None:
+    """Create an object, unless every cluster has it (``default``, ``system-cluster-critical``)."""
+    try:
+        client.create(body)
+    except ApiError as error:
+        if error.status != _HTTP_CONFLICT:
+            raise
 
 
 def in_pools(nodes: Sequence[FakeNode], configs: Iterable[DeploymentConfig]) -> tuple[FakeNode, ...]:
@@ -54,6 +65,11 @@ def in_pools(nodes: Sequence[FakeNode], configs: Iterable[DeploymentConfig]) -> 
     return tuple(made)
 
 
+def pool_count(configs: Iterable[DeploymentConfig]) -> int:
+    """Return how many pools of nodes the workloads need."""
+    return len(_pools(config.node_selector for config in configs))
+
+
 def _pools(selectors: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
     pools: list[dict[str, str]] = []
     for selector in selectors:
@@ -67,7 +83,8 @@ def _pools(selectors: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
 
 
 def _priority_classes(workloads: Iterable[DeploymentConfig]) -> list[str]:
-    return sorted({config.priority_class for config in workloads if config.priority_class})
+    named = {config.priority_class for config in workloads if config.priority_class}
+    return sorted(name for name in named if not name.startswith("system-"))  # those are Kubernetes' own
 
 
 def _claims(config: DeploymentConfig) -> list[str]:

@@ -70,11 +70,30 @@ class Authority:
             .not_valid_after(now + _VALID)
             .add_extension(constraints, critical=True)
         )
+        # Python 3.13 and newer verify strictly: whose key it is, who signed it, and that an authority may sign.
+        identifiers = (
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+        )
+        if constraints.ca:
+            builder = builder.add_extension(_MAY_SIGN, critical=True)
+        extensions = (*identifiers, *extensions)
         for extension in extensions:
             builder = builder.add_extension(extension, critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
 
+_MAY_SIGN = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 _LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
 

@@ -42,7 +42,8 @@ class ControlPlane:
         with ControlPlane("v1.37.2", nodes=fake_nodes(["a", "b", "c"])) as cluster:
             cluster.client.list("v1", "Node")
 
-    Everything that it runs ends with the block: on return, on an exception, on Ctrl-C, and with this process.
+    Everything that it runs ends with the block: on return, on an exception, on Ctrl-C, and, where the system is
+    Linux, with the thread that entered it, however it ends. Enter it in a thread that lives as long as the block.
 
     Attributes:
         version: Version of Kubernetes that judges.
@@ -197,7 +198,9 @@ class ControlPlane:
 
     def cut_zone(self, zone: str) -> None:
         """Silence the kubelets of a zone: its nodes become unreachable, and nobody ends its pods."""
-        self._daemons.pop(_kubelets(self.zones.index(zone))).stop(_GRACE_SECS)
+        name = _kubelets(self.zones.index(zone))
+        self._daemons[name].stop(_GRACE_SECS)
+        del self._daemons[name]
 
     def join_zone(self, zone: str) -> None:
         """Let the kubelets of a zone speak again."""
@@ -260,8 +263,16 @@ class ControlPlane:
         for name, port in (("kube-controller-manager", controllers), ("kube-scheduler", scheduler)):
             asked = Client(port, _trusting(), timeout_secs=_ASK_SECS)
             self._ready(name, functools.partial(_is_healthy, asked))
-        self.wait_for(self._nodes_are_ready, "nodes become ready")
+        self.wait_for_nodes()
         self.wait_for(self._accounts_are_made, "service accounts are made")
+
+    def wait_for_nodes(self) -> None:
+        """Wait until all nodes are ready.
+
+        Raises:
+            EffectError: They are not in time: this machine is too busy to play their kubelets.
+        """
+        self.wait_for(self._nodes_are_ready, "nodes become ready")
 
     def _nodes_are_ready(self) -> bool:
         ready = [

@@ -8,7 +8,7 @@ from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.predictions import Outcome
 from aether_deploy.gitops.render import RenderedCluster
 from aether_deploy.lab.applying import Applied, apply_manifests, changed_by_second_apply
-from aether_deploy.lab.assumed import assumed_by, give_assumed, in_pools
+from aether_deploy.lab.assumed import assumed_by, give_assumed, in_pools, pool_count
 from aether_deploy.lab.client import Client
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.crds import custom_kinds_of, how_to_judge, install_definitions
@@ -58,7 +58,13 @@ class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Nodes(msgspec.Struct, frozen=True, kw_only=True):
-    """The nodes that a rehearsal makes in each zone."""
+    """The nodes that a rehearsal makes in each zone.
+
+    Attributes:
+        per_zone: Nodes in each zone; as many again for each further pool that workloads select by labels.
+        cpu: CPU of each, as a quantity.
+        memory: Memory of each, as a quantity.
+    """
 
     per_zone: int = 3
     cpu: str = "64"
@@ -132,7 +138,7 @@ def _nodes(cluster: ClusterManifests, shape: Nodes) -> tuple[FakeNode, ...]:
     made = fake_nodes(
         cluster.site.region.zone_names,
         region=cluster.site.region.code,
-        per_zone=shape.per_zone,
+        per_zone=shape.per_zone * pool_count(_workloads(cluster)),
         cpu=shape.cpu,
         memory=shape.memory,
         zone_keys={config.topology.topology_key for config in _workloads(cluster)},

@@ -206,14 +206,18 @@ class PodWatch:
         path = self._client.path_of("v1", "Pod", self._namespace)
         while not self._ending:
             try:
-                self._follow(self._client.watch(path, self._version))
-            except ApiError as error:
-                if error.status != _HTTP_GONE:
-                    return self._fail(error)
-                self._version = self._relist()
+                self._follow_or_relist(path)
             except Exception as error:
                 return self._fail(error)
         return None
+
+    def _follow_or_relist(self, path: str) -> None:
+        try:
+            self._follow(self._client.watch(path, self._version))
+        except ApiError as error:
+            if error.status != _HTTP_GONE:
+                raise
+            self._version = self._relist()
 
     def _follow(self, events: Iterable[Mapping[str, Any]]) -> None:
         for event in events:
@@ -229,8 +233,9 @@ class PodWatch:
     def _relist(self) -> str:
         answer = self._client.request("GET", self._client.path_of("v1", "Pod", self._namespace))
         pods = {pod.name: pod for pod in map(pod_of, answer.body["items"])}
-        for name in set(self._pods) - set(pods):
-            self._note(self._pods[name], gone=True)
+        for name, pod in list(self._pods.items()):
+            if name not in pods or pods[name].uid != pod.uid:
+                self._note(pod, gone=True)
         for pod in pods.values():
             if self._pods.get(pod.name) != pod:
                 self._note(pod, gone=False)
