@@ -268,13 +268,13 @@ WORKLOADS: dict[str, RuleCase] = {
         good={"replicas": 2},
         says=["$.replicas: is 0; runs nothing\n  fix: set it to 1 or more, or use enabled: false"],
     ),
-    "a workload that scales has a count": RuleCase(
+    "a workload begins beyond what scales it": RuleCase(
         rule="DeploymentConfig.replicas_are_the_autoscalers",
-        bad={"replicas": 3, "scaling": {}, "custom_metrics": [{"name": "players"}]},
-        good={"replicas": 2, "scaling": {}, "custom_metrics": [{"name": "players"}]},
+        bad={"replicas": 21, "scaling": {}, "custom_metrics": [{"name": "players"}]},
+        good={"replicas": 20, "scaling": {}, "custom_metrics": [{"name": "players"}]},
         says=[
-            "$.replicas: warning: is 3; the autoscaler owns the count, from 2 to 20\n"
-            "  fix: leave replicas out, or set scaling.min_replicas"
+            "$.replicas: warning: is 21; outside 2..20; the autoscaler owns the count\n"
+            "  fix: leave replicas out, or change scaling"
         ],
     ),
     "one pod runs": RuleCase(

@@ -140,7 +140,7 @@ def test_the_scenario_says_that_the_autoscaler_corrects(stage: Stage) -> None:
     (verdict,) = play(stage, SCENARIOS["scale"], "world:9")
 
     assert verdict.holds
-    assert verdict.text == "6 ready, the autoscaler corrects 9 to its bound"
+    assert verdict.text == "6 ready, the autoscaler corrects 9 to its bound, never below 3"
 
 
 # --- the first deploy

@@ -259,7 +259,28 @@ def test_an_apply_is_strict_and_a_dry_run_is_one(server: Server, client: Client)
 
     assert stored.live == tried.live == POD
     strict = {"fieldManager": "aether-deploy", "fieldValidation": "Strict"}
-    assert asked == [strict, {**strict, "force": "true", "dryRun": "All"}]
+    assert asked == [strict, {**strict, "dryRun": "All"}]
+
+
+def test_a_dry_run_tells_who_else_changed_a_field_and_judges_all_the_same(server: Server, client: Client) -> None:
+    causes = [
+        {"reason": "FieldManagerConflict", "field": ".spec.replicas", "message": 'conflict with "kubectl-scale"'},
+        {"reason": "FieldManagerConflict", "field": ".spec.image", "message": 'conflict with "kubectl" using apps/v1'},
+    ]
+
+    def answer(request: Request) -> None:
+        if request.command == "GET":
+            return resources(request)
+        if "force" not in request.query:
+            return request.say({"reason": "Conflict", "details": {"causes": causes}}, status=409)
+        return request.say(json.loads(request.content))
+
+    server.answerer = answer
+
+    (tried,) = apply_manifests(client, [Manifest(POD, "")], dry_run=True)
+
+    assert tried.live == POD
+    assert tried.faults() == [f"{tried.title}: spec.replicas: changed by kubectl-scale, which owns it"]
 
 
 @pytest.mark.parametrize(

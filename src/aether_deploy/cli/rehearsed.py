@@ -1,5 +1,6 @@
 """What a rehearsal showed, as text for people and as values for machines."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aether_deploy.cli.output import count
@@ -8,7 +9,7 @@ from aether_deploy.lab.rehearsal import Rehearsed
 from aether_deploy.lab.stage import Verdict
 
 
-def rehearsed_text(found: Rehearsed) -> str:
+def rehearsed_text(found: Rehearsed, asked: Sequence[str] = ()) -> str:
     """Return everything that a rehearsal showed."""
     objects = count(len(found.applied), "object")
     taken = "nothing dropped or rewritten" if not found.faults else count(len(found.faults), "fault")
@@ -19,17 +20,17 @@ def rehearsed_text(found: Rehearsed) -> str:
     lines += [f"  {fault}" for fault in found.faults]
     lines += [f"  not judged: {applied.title}: {applied.unjudged}" for applied in found.applied if applied.unjudged]
     lines += _placement(found)
-    lines += _verdict_lines(found, found.verdicts)
+    lines += _verdict_lines(found, found.verdicts, asked)
     lines.append(_verdict_count(found))
     if found.assumed:
         lines.append(f"the cluster must have: {', '.join(found.assumed)}")
     return "\n".join(lines)
 
 
-def failures_text(found: Rehearsed) -> str:
+def failures_text(found: Rehearsed, asked: Sequence[str] = ()) -> str:
     """Return only what does not hold; empty where everything does."""
     failed = [verdict for verdict in found.verdicts if not verdict.holds]
-    return "\n".join([*found.faults, *_verdict_lines(found, failed)])
+    return "\n".join([*found.faults, *_verdict_lines(found, failed, asked)])
 
 
 def _placement(found: Rehearsed) -> list[str]:
@@ -44,15 +45,23 @@ def _placement(found: Rehearsed) -> list[str]:
     return lines
 
 
-def _verdict_lines(found: Rehearsed, verdicts: list[Verdict] | tuple[Verdict, ...]) -> list[str]:
-    width = max((len(verdict.scenario) for verdict in found.verdicts), default=0)
+def _verdict_lines(found: Rehearsed, verdicts: Sequence[Verdict], asked: Sequence[str]) -> list[str]:
+    titles = {verdict.scenario: _title(verdict.scenario, found, asked) for verdict in found.verdicts}
+    width = max(map(len, titles.values()), default=0)
     lines = []
     for verdict in verdicts:
         word = "ok  " if verdict.holds else "FAIL"
         subject = f"{verdict.subject}: " if verdict.subject else ""
-        lines.append(f"{word}  {verdict.scenario:<{width}}  {subject}{verdict.text}")
+        lines.append(f"{word}  {titles[verdict.scenario]:<{width}}  {subject}{verdict.text}")
         lines += [f"{' ' * (8 + width)}{detail}" for detail in verdict.details]
     return lines
+
+
+def _title(scenario: str, found: Rehearsed, asked: Sequence[str]) -> str:
+    """Return a scenario's name, with its argument where that was not asked for, or one of several."""
+    name = scenario.partition("=")[0]
+    alike = {verdict.scenario for verdict in found.verdicts if verdict.scenario.partition("=")[0] == name}
+    return name if scenario in asked and len(alike) == 1 else scenario
 
 
 def _verdict_count(found: Rehearsed) -> str:

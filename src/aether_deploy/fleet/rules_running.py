@@ -58,11 +58,11 @@ def replicas_are_the_autoscalers(self: "DeploymentConfig") -> Iterator[Fault]:
     if self.replicas == 0:
         yield Fault(("replicas",), "runs nothing", "set it to 1 or more, or use enabled: false", 0)
     scaling = self.scaling
-    if scaling and self.replicas != scaling.min_replicas:
+    if scaling and not scaling.min_replicas <= self.replicas <= max(scaling.max_replicas, scaling.min_replicas):
         yield Fault(
             ("replicas",),
-            f"the autoscaler owns the count, from {scaling.min_replicas} to {scaling.max_replicas}",
-            "leave replicas out, or set scaling.min_replicas",
+            f"outside {scaling.min_replicas}..{scaling.max_replicas}; the autoscaler owns the count",
+            "leave replicas out, or change scaling",
             self.replicas,
             "warning",
         )

@@ -112,7 +112,7 @@ def _rehearse(report: Report, plans: Sequence[Planned], nodes: Nodes) -> int:
             with steps(quiet=report.quiet or report.as_json) as say:
                 found.append(rehearse(plan.rendered, plan.version, plan.scenarios, nodes=nodes, say=say))
             if not report.as_json:
-                _print_cluster(found, of=len(plans), quiet=report.quiet)
+                _print_cluster(found, plan.scenarios, of=len(plans), quiet=report.quiet)
     holds = all(each.holds for each in found)
     if report.as_json:
         result = {"clusters": [rehearsed_values(each) for each in found]}
@@ -120,10 +120,10 @@ def _rehearse(report: Report, plans: Sequence[Planned], nodes: Nodes) -> int:
     return 0 if holds else 1
 
 
-def _print_cluster(found: Sequence[Rehearsed], *, of: int, quiet: bool) -> None:
+def _print_cluster(found: Sequence[Rehearsed], asked: Sequence[str], *, of: int, quiet: bool) -> None:
     """Print the newest of several clusters, as soon as it is known."""
     newest = found[-1]
-    text = failures_text(newest) if quiet else rehearsed_text(newest)
+    text = failures_text(newest, asked) if quiet else rehearsed_text(newest, asked)
     if text and of > 1:
         text = f"{newest.path}\n{text}" if quiet or len(found) == 1 else f"\n{newest.path}\n{text}"
     if text:
