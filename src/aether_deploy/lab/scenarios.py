@@ -325,6 +325,8 @@ def chosen_scenarios(texts: Iterable[str], known: Known) -> list[tuple[Scenario,
 
 def _fault(name: str, argument: str | None, known: Known) -> tuple[str, str] | None:
     """Return what is wrong with one scenario and how to mend it, or None."""
+    if name == ALL:
+        return "takes no argument", f"write --scenario {ALL}"
     if name not in SCENARIOS:
         names = [*SCENARIOS, ALL]
         return "no scenario has that name", suggestion(name, names, f"known are {', '.join(names)}")
@@ -339,7 +341,8 @@ def _fault(name: str, argument: str | None, known: Known) -> tuple[str, str] | N
         what = scenario.argument.partition(":")[0].lower()
         return f"this cluster has no {what} '{named}'", suggestion(named, names, f"known are {', '.join(names)}")
     if ":" in scenario.argument and not re.fullmatch(r"[0-9]{1,5}", count):
-        return "lacks the count", f"write --scenario {name}={named}:3"
+        says = f"has no count from 0 to 99999 in '{count}'" if count else "lacks the count"
+        return says, f"write --scenario {name}={named}:3"
     return None
 
 

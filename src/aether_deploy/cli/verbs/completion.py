@@ -8,6 +8,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
+@click.option("-q", "--quiet", is_flag=True, expose_value=False, help="As without it: there is nothing to leave out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(shell: str, as_json: bool) -> int:
     """Print the completion script of SHELL: bash, zsh or fish.

@@ -7,6 +7,7 @@ from aether_deploy.platform.schema import platform_schema
 
 
 @click.command()
+@click.option("-q", "--quiet", is_flag=True, expose_value=False, help="As without it: there is nothing to leave out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object that holds the schema.")
 def command(as_json: bool) -> int:
     """Print the JSON Schema of aether.yaml.
