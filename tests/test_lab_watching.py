@@ -236,6 +236,18 @@ def test_a_watch_that_is_too_old_lists_again_and_notices_what_it_missed() -> Non
         server.ended.set()
 
 
+def test_a_pod_that_was_replaced_unseen_has_ended() -> None:
+    new = body("world-0", 5)
+    new["metadata"]["uid"] = "new"
+    server = Scripted([[body("world-0", 1)], [new]], [Told([], ApiError("watch", 410, {})), Told([])])
+
+    with following(server) as watch:
+        assert watch.wait(lambda: [each.uid for each in watch.pods()] == ["new"], 5)
+        assert [each.uid for each in watch.ended("world", 0)] == ["world-0"]
+        assert watch.counts("world", 0)[-1][1] == 1
+    server.ended.set()
+
+
 def test_a_watch_that_the_server_ends_goes_on() -> None:
     server = Scripted([[]], [Told([event("ADDED", "world-0", 2)]), Told([event("ADDED", "world-1", 3)]), Told([])])
 
