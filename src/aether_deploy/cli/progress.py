@@ -12,36 +12,40 @@ _EVERY = 50
 @contextmanager
 def progress(verb: str, *, quiet: bool) -> Iterator[Progress | None]:
     """Yield a function of (done, total) that keeps one line of standard error up to date, or None."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
+    with _line(quiet=quiet) as write:
 
-    def show(done: int, total: int) -> None:
-        if done % _EVERY == 0 or done == total:
-            sys.stderr.write(f"\r{verb} {done} of {total} files\x1b[K")
-            sys.stderr.flush()
+        def show(done: int, total: int) -> None:
+            if write is not None and (done % _EVERY == 0 or done == total):
+                write(f"{verb} {done} of {total} files")
 
-    try:
-        yield show
-    finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        yield None if write is None else show
 
 
 @contextmanager
 def steps(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows what is going on, with the time since the beginning; nothing in a pipe."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda text: None
-        return
     begun = time.monotonic()
+    with _line(quiet=quiet) as write:
 
-    def say(text: str) -> None:
-        sys.stderr.write(f"\r{time.monotonic() - begun:4.0f} s  {text}\x1b[K")
+        def say(text: str) -> None:
+            if write is not None:
+                write(f"{time.monotonic() - begun:4.0f} s  {text}")
+
+        yield say
+
+
+@contextmanager
+def _line(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """Yield a function that replaces one line of standard error, which is gone at the end; None in a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+
+    def write(text: str) -> None:
+        sys.stderr.write(f"\r{text}\x1b[K")
         sys.stderr.flush()
 
     try:
-        yield say
+        yield write
     finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        write("")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,17 +21,6 @@ NETWORK_FIX = "its own message above says why; it needs the network, or a proxy 
 
 class BuildError(EffectError):
     """A program cannot be built here; the message says what to do."""
-
-
-def bring_programs(programs: Iterable[Program]) -> dict[str, Path]:
-    """Put every program into the user's cache that is not there yet, and return where each lies.
-
-    A program appears there complete or not at all. Says on standard error what it does: builds take minutes.
-
-    Raises:
-        BuildError: Go is missing, or a build failed.
-    """
-    return {program.name: bring_program(program) for program in programs}
 
 
 def bring_program(program: Program) -> Path:

@@ -83,10 +83,10 @@ class Platform(Config, dict=True):
 
     @rule
     def entries_are_sound(self) -> Iterator[Fault]:
-        for at, places in self.expansions.items():
-            for expanded in places.values():
+        for view in self.entries:
+            for expanded in self.expansions[view.at].values():
                 for fault in expanded.faults:
-                    yield references.fault_of_entry(self, at, fault)
+                    yield references.fault_of_entry(self, view, fault)
 
     service_names_are_free = rule(references.service_names_are_free)
     callers_reach_what_they_use = rule(references.callers_reach_what_they_use)

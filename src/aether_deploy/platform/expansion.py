@@ -17,7 +17,7 @@ from aether_deploy.config.merging import child, list_key, merge
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Sink
 from aether_deploy.fleet.config import UNPLACED, DeploymentConfig
-from aether_deploy.problems import Shown, shown
+from aether_deploy.problems import Problem, Shown, shown
 
 Steps = tuple[str | int, ...]
 SECTIONS = ("worlds", "services")
@@ -76,10 +76,13 @@ def expand_entry(layers: tuple[Layer, ...], section: str) -> Expanded:
     config = DeploymentConfig.read_values(placed_values, None, sink)
     # Steps of a fault count the items of the class defaults, too.
     filled = DeploymentConfig.fill(placed_values) if sink.found else values
-    said = {(p.value, p.reason) for steps, p in sink.found if find_layer(steps, layers, filled, node, key=p.key)}
+    origins = [find_layer(steps, layers, filled, node, key=problem.key) for steps, problem in sink.found]
+    said = {(p.value, p.reason) for (_, p), origin in zip(sink.found, origins, strict=True) if origin is not None}
     placed = (
-        _placed(steps, problem, layers, filled, node, copied=(problem.value, problem.reason) in said)
-        for steps, problem in sink.found
+        _fault_at(origin, problem)
+        if origin is not None
+        else _fault_of_default(steps, problem, layers, filled, node, copied=(problem.value, problem.reason) in said)
+        for (steps, problem), origin in zip(sink.found, origins, strict=True)
     )
     faults = tuple(fault for fault in placed if fault is not None)
     failed = config is FAULTY or any(fault.severity == "error" for fault in faults)
@@ -95,18 +98,20 @@ def _report_decided(values: Mapping[str, Any], sink: Sink) -> None:
             sink.fault((None, name), f"not set in a file; {field.python_only}", "remove it", value=shown(value))
 
 
-def _placed(
-    steps: Steps, problem: Any, layers: tuple[Layer, ...], values: Mapping[str, Any], node: Node, *, copied: bool
+def _fault_at(origin: Steps, problem: Problem) -> Fault:
+    """Return ``problem`` as a fault at the layer that brought the value."""
+    value = UNSET if problem.value is None else Shown(problem.value)
+    return Fault(origin, problem.reason, problem.fix, value, problem.severity, problem.key)
+
+
+def _fault_of_default(
+    steps: Steps, problem: Problem, layers: tuple[Layer, ...], values: Mapping[str, Any], node: Node, *, copied: bool
 ) -> Fault | None:
-    """Return ``problem`` as a fault at the layer that brought the value, or at the entry for a default.
+    """Return ``problem`` with a default as a fault of the entry.
 
     Nobody needs a warning about a default that he did not choose, nor a fault again that a default ``copied``
     (startup asks what liveness asks).
     """
-    value = UNSET if problem.value is None else Shown(problem.value)
-    found = find_layer(steps, layers, values, node, key=problem.key)
-    if found is not None:
-        return Fault(found, problem.reason, problem.fix, value, problem.severity, problem.key)
     if problem.severity == "warning" or copied:
         return None
     for length in range(len(steps) - 1, -1, -1):

@@ -171,9 +171,8 @@ def placements_exist(self: "Platform") -> Iterator[Fault]:
                 yield Fault((*at, "name"), "a workload has one name everywhere", "remove it", overlay["name"])
 
 
-def fault_of_entry(platform: "Platform", at: tuple[str, int], fault: Fault) -> Fault:
+def fault_of_entry(platform: "Platform", view: EntryView, fault: Fault) -> Fault:
     """Return a fault inside an entry as the whole document shows it."""
-    view = next(view for view in platform.entries if view.at == at)
     if fault.at[0] == "defaults" and fault.severity == "warning":
         return msgspec.structs.replace(fault, reason=f"{fault.reason} (for {view.section}.{view.name})")
     if fault.reason == "lacks 'image'":

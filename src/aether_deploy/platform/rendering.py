@@ -58,7 +58,7 @@ def render_cluster(platform: Platform, site: Site, files: Mapping[str, bytes]) -
         files: Content of every config file's ``source``.
     """
     here = site_configs(platform, site)
-    used_by = _callers(platform, here)
+    used_by = _callers(here)
     external = _external_peers(platform, site, here)
     folders = []
     for name, (view, config) in here.items():
@@ -77,7 +77,7 @@ def source_of(view: EntryView) -> str:
     return f"{view.section}.{view.name}"
 
 
-def _callers(platform: Platform, here: Mapping[str, tuple[EntryView, DeploymentConfig]]) -> dict[str, tuple[Peer, ...]]:
+def _callers(here: Mapping[str, tuple[EntryView, DeploymentConfig]]) -> dict[str, tuple[Peer, ...]]:
     callers: dict[str, list[Peer]] = {}
     for name in sorted(here):
         for used in here[name][1].uses:
