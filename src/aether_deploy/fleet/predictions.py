@@ -10,7 +10,7 @@ import msgspec
 
 from aether_deploy.fleet.bundle import STATEFUL_MAX_UNAVAILABLE_SINCE
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.scaling.hpa import minor_of
+from aether_deploy.scaling.modes import minor_of
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
         replaced: How many pods are replaced by themselves.
         ordinals: In which order, where pods have ordinals.
         at_once: Pods that are missing at the same time, at most.
-        extra: Pods beyond the wanted count meanwhile, at most.
+        extra: Pods that the controller asks for beyond the wanted count meanwhile, at most.
         fewest: Pods that are ready at every moment, at least.
     """
 

@@ -185,14 +185,18 @@ def play_rollout(stage: Stage, workload: str) -> list[Verdict]:
     template = {"metadata": {"annotations": {ROLL: str(int(time.time()))}}}
     stage.lab.client.patch(path, {"spec": {"template": template}})
 
+    most = stage.claimed(workload)
+
     def replaced() -> bool:
+        nonlocal most
+        most = max(most, stage.claimed(workload))
         new = [pod for pod in stage.watch.pods(workload) if pod.uid not in before]
         return sum(pod.ready for pod in new) == expected.replaced and stage.now(workload) == Outcome(ready=pods)
 
     # Whoever would replace more than expected does it soon after.
     done = stage.patiently(replaced, patience) and not stage.watch.wait(lambda: not replaced(), QUIET_SECS)
     ended = [pod for pod in stage.watch.ended(workload, begun) if pod.uid in before]
-    fewest, most = stage.watch.fewest_ready(workload, begun), stage.watch.most_pods(workload, begun)
+    fewest = stage.watch.fewest_ready(workload, begun)
     faults = []
     if not done:
         faults.append(f"expected {expected.replaced} new pods, all {pods} ready; saw {len(ended)} replaced")
@@ -201,7 +205,7 @@ def play_rollout(stage: Stage, workload: str) -> list[Verdict]:
     if fewest < expected.fewest:
         faults.append(f"expected never below {expected.fewest} ready; saw {fewest}")
     if most > pods + expected.extra:
-        faults.append(f"expected at most {pods + expected.extra} pods; saw {most}")
+        faults.append(f"expected at most {pods + expected.extra} pods to be asked for; saw {most}")
     order = f", in the order {_order(expected.ordinals)}" if expected.ordinals else ""
     text = f"{expected.replaced} of {pods} pods replaced{order}, never below {expected.fewest}"
     if expected.extra:

@@ -9,6 +9,7 @@ from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.predictions import Outcome
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.watching import Pod, PodWatch
+from aether_deploy.manifest.labels import INSTANCE
 from aether_deploy.platform.rendering import ClusterManifests
 
 SETTLE_SECS = 60.0  # without a change
@@ -91,6 +92,17 @@ class Stage:
         config = self.workloads[workload]
         replicas: int = self.lab.client.get("apps/v1", config.target_kind, workload, self.namespace)["spec"]["replicas"]
         return replicas
+
+    def claimed(self, workload: str) -> int:
+        """Return how many pods the workload's controller has asked for, those of all its ReplicaSets together.
+
+        Pods themselves may be more for a moment: one is made here before another one is deleted there.
+        """
+        if self.workloads[workload].is_stateful:
+            return self.wanted(workload)
+        selector = f"{INSTANCE}={workload}"
+        found = self.lab.client.list("apps/v1", "ReplicaSet", self.namespace, labels=selector)
+        return sum(each["spec"]["replicas"] for each in found)
 
     def is_available(self, workload: str) -> bool:
         """Return whether all wanted pods are ready for as long as ``min_ready_secs`` says."""

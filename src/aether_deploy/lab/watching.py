@@ -30,6 +30,8 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
         revision: The revision of the template that it was made from.
         waits_for: The scheduler's words, where it finds no node.
         image: Image of its first container.
+        phase: ``Pending``, ``Running``, ``Succeeded`` or ``Failed``.
+        condition: Whether its condition ``Ready`` is true, even while it ends.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None
     waits_for: str | None
     image: str
+    phase: str = "Running"
+    condition: bool = False
 
     @property
     def ordinal(self) -> int | None:
@@ -64,16 +68,19 @@ def pod_of(body: Mapping[str, Any]) -> Pod:
     scheduled = conditions.get("PodScheduled", {})
     terminating = "deletionTimestamp" in metadata
     labels = metadata.get("labels", {})
+    condition = conditions.get("Ready", {}).get("status") == "True"
     return Pod(
         name=metadata["name"],
         uid=metadata["uid"],
         workload=labels.get(INSTANCE, ""),
         node=spec.get("nodeName"),
-        ready=conditions.get("Ready", {}).get("status") == "True" and not terminating,
+        ready=condition and not terminating,
         terminating=terminating,
         revision=next((labels[name] for name in REVISIONS if name in labels), None),
         waits_for=scheduled.get("message") if scheduled.get("status") == "False" else None,
         image=spec["containers"][0]["image"],
+        phase=status.get("phase", "Pending"),
+        condition=condition,
     )
 
 
@@ -185,16 +192,6 @@ class PodWatch:
             if change.at > since and change.pod.workload == workload and (change.pod.terminating or change.gone):
                 found.setdefault(change.pod.uid, change.pod)
         return list(found.values())
-
-    def most_pods(self, workload: str, since: float) -> int:
-        """Return the most pods that a workload had at one moment, those that were told to end not counted."""
-        pods: dict[str, bool] = {}
-        most = 0
-        for change in self._copy():
-            if change.pod.workload == workload:
-                pods[change.pod.uid] = not (change.gone or change.pod.terminating)
-                most = max(most, sum(pods.values())) if change.at > since else sum(pods.values())
-        return most
 
     def _copy(self) -> list[Change]:
         with self._changed:

@@ -154,6 +154,10 @@ class Source:
         next_event: Callable[[], Any] = CParser(self.text).get_event
         return next_event
 
+    def events_however_deep(self) -> Callable[[], Any]:
+        """Return the same from a parser that reads on where libyaml gives up (``is_too_deep``)."""
+        return _pure_events(self.text).__next__
+
     def syntax_fault(self, error: Any) -> Fault:
         """Return what the parser's ``error`` means, in the words of the format that was probably meant."""
         if self._json_error is not None and _MEANT_AS_JSON.match(self.text):
@@ -268,6 +272,11 @@ def _json_events(text: str) -> Iterator[Any]:
             case _:
                 yield yaml.ScalarEvent(None, None, (True, False), spelled, mark)
     yield yaml.StreamEndEvent()
+
+
+def is_too_deep(error: Any) -> bool:
+    """Tell whether libyaml gave up at its own bound, from 0.2.6 on, before it gave the events that lead there."""
+    return "nesting depth" in str(getattr(error, "problem", ""))
 
 
 def _pure_events(text: str) -> Iterator[Any]:

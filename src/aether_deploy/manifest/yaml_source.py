@@ -24,6 +24,7 @@ from aether_deploy.manifest.yaml_events import (
     Refused,
     Source,
     SourceFloat,
+    is_too_deep,
     short,
 )
 from aether_deploy.manifest.yaml_positions import Positions, place_of, positions_of
@@ -128,15 +129,23 @@ class _Reading:
     def _read(self) -> object:
         import yaml
 
-        for fault in self._source.faults:
-            self._report(fault.place, [], fault.reason, fault.fix)
         try:
-            return self._checked_root(self._build(self._source.events()))
+            return self._read_by(self._source.events)
         except yaml.YAMLError as error:
+            if is_too_deep(error):
+                return self._read_by(self._source.events_however_deep)
             if not self._source.faults:  # else their replacements may be what the parser stumbled over
                 fault = self._source.syntax_fault(error)
                 self._report(fault.place, [], fault.reason, fault.fix)
             return None
+
+    def _read_by(self, events: Callable[[], Callable[[], Any]]) -> object:
+        """Read the document from its beginning."""
+        self.problems.clear()
+        self._around.clear()
+        for fault in self._source.faults:
+            self._report(fault.place, [], fault.reason, fault.fix)
+        return self._checked_root(self._build(events()))
 
     def _build(self, next_event: Callable[[], Any]) -> list[object]:
         """Return a list of the root, or an empty one.
