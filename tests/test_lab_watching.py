@@ -112,19 +112,6 @@ def test_one_that_vanishes_without_being_told_has_ended_too() -> None:
     assert [each.name for each in watch.ended("world", 1)] == ["world-0"]
 
 
-def test_the_most_pods_are_those_that_were_not_told_to_end() -> None:
-    surge = (
-        Change(1, pod("a"), False),
-        Change(2, pod("b", ready=False), False),
-        Change(3, pod("a", terminating=True), False),
-        Change(4, pod("c"), False),
-    )
-
-    assert watch_of(*surge).most_pods("world", 0) == 2
-    assert watch_of(*ROLLOUT).most_pods("world", 5) == 2
-    assert watch_of(*surge).most_pods("world", 9) == 2
-
-
 # --- pods
 
 
