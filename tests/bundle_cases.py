@@ -18,6 +18,15 @@ SCALING = {"target_players_per_pod": 500, "min_replicas": 3, "max_replicas": 12}
 INTERNAL = {"ports": ["http"], "internal": True}
 
 
+WATCHED = Surroundings(
+    system="aether",
+    monitoring_namespace="monitoring",
+    scrape_interval_secs=15,
+    rule_interval_secs=15,
+    prometheus_url="http://prometheus.monitoring:9090",
+)
+
+
 class BundleCase(NamedTuple):
     """One workload and what is around it.
 
@@ -239,5 +248,54 @@ CASES: Mapping[str, BundleCase] = {
     "service-drained-over-http": BundleCase(
         {**GATEWAY, "drain": {"pre_stop": {"path": "/drain", "port": 8080}}, "metrics": {"path": "/stats"}},
         Surroundings(scrape_interval_secs=30),
+    ),
+    "world-whose-occupied-pods-stay": BundleCase(
+        {
+            **WORLD,
+            "drain": {"pre_stop": {"path": "/drain", "port": 8080}},
+            "scaling": {
+                "protect_occupied": True,
+                "headroom_percent": 20,
+                "max_step_up": 4,
+                "max_step_down": 2,
+                "max_players_displaced_per_hour": 120,
+            },
+        },
+        WATCHED,
+    ),
+    "world-with-room-and-a-budget": BundleCase(
+        {
+            **WORLD,
+            "scaling": {"headroom_percent": 10, "max_step_down": 2, "max_players_displaced_per_hour": 400},
+        },
+        WATCHED,
+    ),
+    "gateway-scaled-by-keda": BundleCase(
+        {
+            **GATEWAY,
+            "scaling": {**SCALING, "backend": "keda"},
+            "custom_metrics": [
+                {"name": "aether_gateway_player_count"},
+                {
+                    "name": "login_queue_length",
+                    "metric_type": "External",
+                    "target_value": 100,
+                    "selector": {"queue": "eu"},
+                },
+            ],
+        },
+        WATCHED,
+    ),
+    "gateway-scaled-by-all-kinds-of-metrics": BundleCase(
+        {
+            **GATEWAY,
+            "scaling": SCALING,
+            "custom_metrics": [
+                {"name": "aether_gateway_player_count"},
+                {"name": "open_sessions", "metric_type": "Object", "target_value": 4000, "target_type": "Value"},
+                {"name": "login_queue_length", "metric_type": "External", "selector": {"queue": "eu"}},
+            ],
+        },
+        WATCHED,
     ),
 }

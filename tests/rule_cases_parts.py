@@ -258,6 +258,42 @@ PARTS: dict[str, RuleCase] = {
             "  fix: set it to 60 or more"
         ],
     ),
+    "a budget below what autoscalers keep account of": RuleCase(
+        rule="ScalingConfig.the_budget_lets_pods_go",
+        bad={"max_players_displaced_per_hour": 99},
+        good={"max_players_displaced_per_hour": 100},
+        says=[
+            "$.max_players_displaced_per_hour: is 99; less than one pod of 50 players in 1800 s, the longest period "
+            "that autoscalers keep account of\n"
+            "  fix: set it to 100 or more, or set min_replicas to max_replicas to keep all pods"
+        ],
+    ),
+    "a step's cooldown outlasts the account": RuleCase(
+        rule="ScalingConfig.steps_keep_to_their_cooldown",
+        bad={"max_step_down": 2, "scale_down_cooldown_secs": 1801},
+        good={"max_step_down": 2, "scale_down_cooldown_secs": 1800},
+        says=[
+            "$.max_step_down: warning: is 2; autoscalers keep account of steps for 1800 s, and the cooldown is 1801 s: "
+            "steps come sooner than it says\n"
+            "  fix: set the cooldown to 1800 or less"
+        ],
+    ),
+    "a metric of pods has a total": RuleCase(
+        rule="CustomMetric.pods_have_averages",
+        bad={"name": "players", "target_type": "Value"},
+        good={"name": "players", "target_type": "AverageValue"},
+        says=["$.target_type: is 'Value'; a metric of pods has only an average\n  fix: set it to AverageValue"],
+    ),
+    "a total multiplies ready pods": RuleCase(
+        rule="CustomMetric.pods_have_averages",
+        bad={"name": "players", "metric_type": "Object", "target_type": "Value"},
+        good={"name": "players", "metric_type": "Object", "target_type": "AverageValue"},
+        says=[
+            "$.target_type: warning: is 'Value'; multiplies the pods that are ready: while some are not, more load "
+            "means fewer pods\n"
+            "  fix: set it to AverageValue, unless that is meant"
+        ],
+    ),
     "no region takes players": RuleCase(
         rule="RegionRoutingConfig.there_is_a_region",
         bad={"regions": []},

@@ -1,8 +1,13 @@
 """Failing and sound examples of every rule between the fields of one workload."""
 
+from typing import Any
+
 from tests.rule_case import DIGEST, IMAGE, RuleCase
 
 SHIPPER = {"name": "shipper", "image": IMAGE}
+DRAINS: dict[str, Any] = {"drain": {"grace_period_secs": 300, "pre_stop": {"path": "/drain", "port": 8080}}}
+KEEPS: dict[str, Any] = {"scaling": {"protect_occupied": True}, "custom_metrics": [{"name": "players"}]}
+
 WORKLOADS: dict[str, RuleCase] = {
     "a Deployment is wanted where a volume is given": RuleCase(
         rule="DeploymentConfig.kind_follows_the_volume",
@@ -406,6 +411,43 @@ WORKLOADS: dict[str, RuleCase] = {
             "$.scaling.max_replicas: is 1001; makes as many Services by expose.per_pod; engines read at most 1000 "
             "objects in time\n"
             "  fix: set it to 1000 or less, or remove per_pod"
+        ],
+    ),
+    "occupied pods without an order are kept": RuleCase(
+        rule="DeploymentConfig.occupied_pods_can_be_kept",
+        bad={**DRAINS, **KEEPS},
+        good={**DRAINS, **KEEPS, "pvc": {"size": "1Gi"}},
+        says=[
+            "$.scaling.protect_occupied: is true; only pods of a StatefulSet leave in the order of their ordinals\n"
+            "  fix: add a pvc, or remove protect_occupied"
+        ],
+    ),
+    "occupied pods that nobody scrapes are kept": RuleCase(
+        rule="DeploymentConfig.occupied_pods_can_be_kept",
+        bad={**DRAINS, **KEEPS, "pvc": {"size": "1Gi"}, "metrics": "none"},
+        good={**DRAINS, **KEEPS, "pvc": {"size": "1Gi"}},
+        says=[
+            "$.scaling.protect_occupied: is true; nobody can ask which pods are occupied: metrics is none\n"
+            "  fix: give metrics a port"
+        ],
+    ),
+    "occupied pods do not drain": RuleCase(
+        rule="DeploymentConfig.occupied_pods_can_be_kept",
+        bad={**KEEPS, "pvc": {"size": "1Gi"}},
+        good={**DRAINS, **KEEPS, "pvc": {"size": "1Gi"}},
+        says=[
+            "$.drain.pre_stop: warning: does not drain, and a player may join a pod up to 60 s before it is removed "
+            "unnoticed\n"
+            "  fix: set it to the path and port at which the server drains"
+        ],
+    ),
+    "occupied pods drain in a hurry": RuleCase(
+        rule="DeploymentConfig.occupied_pods_can_be_kept",
+        bad={"drain": {**DRAINS["drain"], "grace_period_secs": 59}, **KEEPS, "pvc": {"size": "1Gi"}},
+        good={"drain": {**DRAINS["drain"], "grace_period_secs": 60}, **KEEPS, "pvc": {"size": "1Gi"}},
+        says=[
+            "$.drain.grace_period_secs: is 59; shorter than the 60 s for which a player may have joined unnoticed\n"
+            "  fix: set it to 60 or more"
         ],
     ),
     "a secret stands in the environment": RuleCase(

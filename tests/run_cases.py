@@ -5,6 +5,8 @@ file cannot be used.
 
 Kinds:
     yaml    a list of ``{"category", "s"}``: each string as value and as key, read back by PyYAML and kubectl
+    hpa     a list of ``{"kind", "input", "expected"}``, or an object that has it as ``cases``: facts about the
+            HorizontalPodAutoscaler controller, run against our model of it
 """
 
 import json
@@ -18,6 +20,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from aether_deploy.manifest.yaml_text import to_yaml
+from tests.hpa_runner import run_hpa
 from tests.kubectl import COMMAND, find_kubectl, read_back
 
 Case = dict[str, Any]
@@ -96,6 +99,7 @@ def _compare(written: Sequence[tuple[str, str, Failures]], read: Sequence[object
 
 KINDS: dict[str, tuple[Callable[[Sequence[Case]], list[Failures]], dict[str, type]]] = {
     "yaml": (run_yaml, {"category": str, "s": str}),
+    "hpa": (run_hpa, {"kind": str, "input": dict, "expected": dict}),
 }
 """By its word on the command line: what runs the cases of a kind, and the fields of a case."""
 
@@ -110,6 +114,10 @@ def load_cases(path: Path, fields: dict[str, type]) -> list[Case]:
         cases = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UnusableError(f"{path}: cannot be read as JSON: {error}") from error
+    if isinstance(cases, dict) and "traces" in cases and "cases" not in cases:
+        raise UnusableError(f"{path}: its {len(cases['traces'])} traces are prose, which no program can judge")
+    if isinstance(cases, dict):
+        cases = cases.get("cases")
     if not isinstance(cases, list) or not cases:
         raise UnusableError(f"{path}: is not a list of cases")
     for number, case in enumerate(cases):

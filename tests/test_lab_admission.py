@@ -174,7 +174,7 @@ def giving(plane: ControlPlane, config: DeploymentConfig) -> Iterator[None]:
     """Give the cluster what ``config`` names and nobody renders, and take the nodes and classes of it back."""
     node = FakeNode(name="chosen", zone="zone-a", labels={ZONE: "zone-a", config.topology.topology_key: "zone-a"})
     made = in_pools([node], [config])[0]
-    give_assumed(plane.client, [config])
+    give_assumed(plane.client, [config], [])
     if config.node_selector:
         plane.client.create(made.body())
     try:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from aether_deploy import DeploymentConfig
+from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.fleet.parts import IdentityConfig
 from aether_deploy.fleet.storage import SecretFile, VolumeConfig
+from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.lab.__main__ import main
 from aether_deploy.lab.assumed import assumed_by, in_pools
 from aether_deploy.lab.crds import CUSTOM_KINDS, custom_kinds_of, find_definition, how_to_judge
@@ -129,7 +131,8 @@ def test_what_a_cluster_must_have_is_named_once() -> None:
         node_selector={"pool": "edge"},
     )
 
-    assert assumed_by([config, config], ["ssd"]) == (
+    assert assumed_by([config, config], ["ssd"], render_manifests(config, Surroundings())) == (
+        "Namespace lobby",
         "PriorityClass players",
         "StorageClass ssd",
         "Secret lobby/registry",

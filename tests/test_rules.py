@@ -15,9 +15,10 @@ from aether_deploy.config.sink import Sink
 from tests.rule_case import SOUND, RuleCase
 from tests.rule_cases_parts import PARTS
 from tests.rule_cases_platform import PLATFORMS
+from tests.rule_cases_scaling import SCALINGS
 from tests.rule_cases_workload import WORKLOADS
 
-CASES: dict[str, RuleCase] = {**PARTS, **WORKLOADS, **PLATFORMS}
+CASES: dict[str, RuleCase] = {**PARTS, **WORKLOADS, **PLATFORMS, **SCALINGS}
 
 
 def configs(parent: type[Config] = Config) -> Iterator[type[Config]]:
@@ -81,4 +82,4 @@ def test_every_rule_that_runs_is_one_of_those() -> None:
 
 
 def test_no_two_examples_have_one_name() -> None:
-    assert len(CASES) == len(PARTS) + len(WORKLOADS) + len(PLATFORMS)
+    assert len(CASES) == len(PARTS) + len(WORKLOADS) + len(PLATFORMS) + len(SCALINGS)

@@ -321,7 +321,11 @@ BOXES: dict[str, tuple[ScalingConfig | TopologyConfig | ProbeConfig | RegionRout
         "min_replicas: 2\n"
         "max_replicas: 20\n"
         "scale_up_cooldown_secs: 60\n"
-        "scale_down_cooldown_secs: 600\n",
+        "scale_down_cooldown_secs: 600\n"
+        "backend: hpa\n"
+        "mode: auto\n"
+        "headroom_percent: 0\n"
+        "protect_occupied: false\n",
     ),
     "topology rules": (
         TopologyConfig(preferred_colocation=(AffinityRule(service="voice-relay", weight=80),)),

@@ -58,6 +58,7 @@ _KEPT = {"enum", "maxItems", "maxLength", "maximum", "minItems", "minLength", "m
 _DROPPED = {
     *("default", "description", "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-map-type"),
     *("x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy", "x-kubernetes-unions"),
+    "x-kubernetes-validations",  # expressions, which only an API server evaluates
 }
 _CONVERTED = {"$ref", "additionalProperties", "format", "items", "properties", "required"}
 

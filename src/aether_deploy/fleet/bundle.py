@@ -11,12 +11,14 @@ from aether_deploy.fleet.pod import (
     metadata_of,
     pod_template,
 )
+from aether_deploy.fleet.scaling import scaling_bodies
 from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.fleet.waivers import waiver_annotations
 from aether_deploy.manifest.labels import selector_labels
 from aether_deploy.manifest.value import Manifest, in_apply_order
 from aether_deploy.quantities import canonical
-from aether_deploy.scaling.hpa import autoscaler, minor_of, scaling_annotations
+from aether_deploy.scaling.hpa import scaling_annotations
+from aether_deploy.scaling.modes import minor_of
 
 # Older API servers drop maxUnavailable from a StatefulSet silently: the gate is off before 1.37.
 STATEFUL_MAX_UNAVAILABLE_SINCE = 37
@@ -47,8 +49,7 @@ def render_manifests(
         bodies.append(_service_account(config, surroundings))
     if checksum is not None:
         bodies.append(_config_map(config, surroundings, data, binary))
-    if config.scaling is not None:
-        bodies.append(_autoscaler(config, surroundings))
+    bodies += scaling_bodies(config, surroundings)
     if surroundings.scrape_interval_secs is not None and config.metrics is not None:
         bodies.append(_pod_monitor(config, surroundings, surroundings.scrape_interval_secs))
     where = source or f"{config.workload_class}.{config.name}"
@@ -180,18 +181,6 @@ def _config_map(
     if binary:
         body["binaryData"] = binary
     return body
-
-
-def _autoscaler(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
-    assert config.scaling is not None
-    return autoscaler(
-        config.scaling,
-        config.custom_metrics,
-        metadata=metadata_of(config, surroundings, annotations=waiver_annotations(deviations(config), "autoscaler")),
-        target_kind=config.target_kind,
-        target_name=config.name,
-        kubernetes=surroundings.kubernetes,
-    )
 
 
 def _pod_monitor(config: DeploymentConfig, surroundings: Surroundings, interval_secs: int) -> dict[str, Any]:

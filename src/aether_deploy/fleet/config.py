@@ -224,6 +224,7 @@ class DeploymentConfig(Config):
     update_fits_the_kind = rule(rules_running.update_fits_the_kind)
     drain_leaves_time = rule(rules_running.drain_leaves_time)
     endpoints_are_exposed = rule(rules_running.endpoints_are_exposed)
+    occupied_pods_can_be_kept = rule(rules_running.occupied_pods_can_be_kept)
     exposed_pods_have_ordinals = rule(rules_running.exposed_pods_have_ordinals)
     secrets_are_files = rule(rules.secrets_are_files)
     labels_are_the_authors = rule(rules.labels_are_the_authors)

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aether_deploy.config.base import Fault
+from aether_deploy.fleet.parts import PreStopConfig
 
 if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
 
 SERVICES_MAX = 1000
+UNNOTICED_SECS = 60
+"""From a player's joining to the removal of his pod by counts that do not know of him: scrape, rule and sync."""
 
 
 def budget_leaves_pods(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -125,6 +128,37 @@ def drain_leaves_time(self: "DeploymentConfig") -> Iterator[Fault]:
             "set it to 3600 or less",
             self.drain.grace_period_secs,
             "warning",
+        )
+
+
+def occupied_pods_can_be_kept(self: "DeploymentConfig") -> Iterator[Fault]:
+    if self.scaling is None or not self.scaling.protect_occupied:
+        return
+    at = ("scaling", "protect_occupied")
+    if not self.is_stateful:
+        yield Fault(
+            at,
+            "only pods of a StatefulSet leave in the order of their ordinals",
+            "add a pvc, or remove protect_occupied",
+            True,
+        )
+    if self.metrics is None:
+        yield Fault(at, "nobody can ask which pods are occupied: metrics is none", "give metrics a port", True)
+    stop = self.drain.pre_stop
+    if not isinstance(stop, PreStopConfig) or stop.sleep_secs is not None:
+        yield Fault(
+            ("drain", "pre_stop"),
+            f"does not drain, and a player may join a pod up to {UNNOTICED_SECS} s before it is removed unnoticed",
+            "set it to the path and port at which the server drains",
+            severity="warning",
+        )
+    grace = self.drain.grace_period_secs
+    if grace < UNNOTICED_SECS:
+        yield Fault(
+            ("drain", "grace_period_secs"),
+            f"shorter than the {UNNOTICED_SECS} s for which a player may have joined unnoticed",
+            f"set it to {UNNOTICED_SECS} or more",
+            grace,
         )
 
 

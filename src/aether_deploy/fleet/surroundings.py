@@ -36,6 +36,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         neighbours: Namespace of each service of ``preferred_colocation`` that runs here; None: all beside it.
         monitoring_namespace: Where Prometheus runs; None: anywhere in the cluster.
         scrape_interval_secs: Render a PodMonitor with this interval; None: no PodMonitor.
+        rule_interval_secs: Render a PrometheusRule for what a recording rule computes, evaluated so often; None:
+            no PrometheusRule.
+        prometheus_url: Address of Prometheus inside the cluster, for KEDA.
         files: Content of each config file's ``source``.
     """
 
@@ -48,4 +51,6 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     neighbours: Mapping[str, str] | None = None
     monitoring_namespace: str | None = None
     scrape_interval_secs: int | None = None
+    rule_interval_secs: int | None = None
+    prometheus_url: str | None = None
     files: Mapping[str, bytes] = {}

@@ -9,6 +9,7 @@ from aether_deploy.platform.config import Platform
 from aether_deploy.platform.rendering import ClusterManifests
 
 KUSTOMIZATION = "kustomization.yaml"
+MONITORING = "monitoring"
 KUSTOMIZE_VERSION = "kustomize.config.k8s.io/v1beta1"
 
 
@@ -30,6 +31,9 @@ def cluster_unit(platform: Platform, rendered: ClusterManifests) -> Unit:
     for folder in rendered.folders:
         files += _folder_files(f"{rendered.namespace}/{folder.name}", folder.manifests)
     tops = ["cluster"]
+    if rendered.monitoring:
+        tops.append(MONITORING)
+        files += _folder_files(MONITORING, rendered.monitoring)
     if rendered.folders:
         tops.append(rendered.namespace)
         files.append(_kustomization(rendered.namespace, [folder.name for folder in rendered.folders]))

@@ -8,14 +8,21 @@ import msgspec
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.lab.client import ApiError, Client
 from aether_deploy.lab.nodes import FakeNode
+from aether_deploy.manifest.value import Manifest
+from aether_deploy.scaling.controller.keda import autoscaler_of_scaled_object
 
 _HTTP_CONFLICT = 409
+_EVERY_CLUSTERS = {"default", "kube-public", "kube-system"}
 
 
-def assumed_by(configs: Iterable[DeploymentConfig], storage_classes: Iterable[str]) -> tuple[str, ...]:
+def assumed_by(
+    configs: Iterable[DeploymentConfig], storage_classes: Iterable[str], manifests: Iterable[Manifest]
+) -> tuple[str, ...]:
     """Return everything that a cluster must have for these workloads and classes, each as its kind and name."""
-    workloads = list(configs)
-    found = [f"PriorityClass {name}" for name in _priority_classes(workloads)]
+    workloads, manifests = list(configs), list(manifests)
+    found = [f"Namespace {name}" for name in _namespaces(manifests)]
+    found += [f"HorizontalPodAutoscaler {name}, which KEDA makes" for name in _names_of_keda(manifests)]
+    found += [f"PriorityClass {name}" for name in _priority_classes(workloads)]
     found += [f"StorageClass {name}" for name in storage_classes]
     for config in workloads:
         found += [f"Secret {config.namespace}/{name}" for name in config.pull_secrets]
@@ -27,9 +34,11 @@ def assumed_by(configs: Iterable[DeploymentConfig], storage_classes: Iterable[st
     return tuple(dict.fromkeys(found))
 
 
-def give_assumed(client: Client, configs: Iterable[DeploymentConfig]) -> None:
-    """Make those of them without which no pod is created or scheduled; namespaces must be there."""
-    workloads = list(configs)
+def give_assumed(client: Client, configs: Iterable[DeploymentConfig], manifests: Iterable[Manifest]) -> None:
+    """Make those of them without which no object is taken, no pod created or scheduled."""
+    workloads, manifests = list(configs), list(manifests)
+    for name in _namespaces(manifests):
+        _create(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     for place, name in enumerate(_priority_classes(workloads)):
         body = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
         _create(client, {**body, "value": 1000 + place})
@@ -40,6 +49,25 @@ def give_assumed(client: Client, configs: Iterable[DeploymentConfig]) -> None:
     for namespace, claim in sorted({(each.namespace, claim) for each in workloads for claim in _claims(each)}):
         for body in _shared_volume(namespace, claim):
             _create(client, body)
+    for body in _autoscalers_of_keda(manifests):
+        _create(client, body)
+
+
+def _namespaces(manifests: Iterable[Manifest]) -> list[str]:
+    """Return the namespaces that objects lie in, but those that are rendered and that every cluster has."""
+    given = list(manifests)
+    made = {each.name for each in given if each.kind == "Namespace"}
+    return sorted({each.namespace for each in given if each.namespace} - made - _EVERY_CLUSTERS)
+
+
+def _autoscalers_of_keda(manifests: Iterable[Manifest]) -> list[dict[str, Any]]:
+    """Return the autoscalers that KEDA would make; nobody runs it here, and without them nothing would scale."""
+    return [autoscaler_of_scaled_object(each.body) for each in manifests if each.kind == "ScaledObject"]
+
+
+def _names_of_keda(manifests: Iterable[Manifest]) -> list[str]:
+    made = (each["metadata"] for each in _autoscalers_of_keda(manifests))
+    return [f"{each['namespace']}/{each['name']}" for each in made]
 
 
 def _create(client: Client, body: Mapping[str, Any]) -> None:

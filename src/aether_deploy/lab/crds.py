@@ -47,19 +47,37 @@ class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def cached(self) -> Path:
         """Where the file belongs in the user's cache, whether it is there or not."""
-        folder = cache_folder() / "crds" / self.module.rpartition("/")[2] / self.version
+        folder = cache_folder() / "crds" / self.module.removesuffix("/v2").rpartition("/")[2] / self.version
         return folder / Path(self.path).name
 
 
+_OPERATOR = {
+    "api_version": "monitoring.coreos.com/v1",
+    "module": "github.com/prometheus-operator/prometheus-operator",
+    "version": "v0.85.0",
+    "hash": "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+}
 CUSTOM_KINDS = (
     CustomKind(
         name="podmonitors.monitoring.coreos.com",
-        api_version="monitoring.coreos.com/v1",
         kind="PodMonitor",
-        module="github.com/prometheus-operator/prometheus-operator",
-        version="v0.85.0",
-        hash="h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
         path="example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+        **_OPERATOR,
+    ),
+    CustomKind(
+        name="prometheusrules.monitoring.coreos.com",
+        kind="PrometheusRule",
+        path="example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+        **_OPERATOR,
+    ),
+    CustomKind(
+        name="scaledobjects.keda.sh",
+        api_version="keda.sh/v1alpha1",
+        kind="ScaledObject",
+        module="github.com/kedacore/keda/v2",
+        version="v2.21.0",
+        hash="h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
+        path="config/crd/bases/keda.sh_scaledobjects.yaml",
     ),
 )
 

@@ -117,7 +117,7 @@ def rehearse(
         nodes=len(made),
         zones=tuple(cluster.site.region.zone_names),
         applied=tuple(applied),
-        assumed=assumed_by(_workloads(cluster), _storage_classes(cluster)),
+        assumed=assumed_by(_workloads(cluster), _storage_classes(cluster), cluster.manifests),
         placement=placement,
         pending=pending,
         verdicts=tuple(verdicts),
@@ -163,7 +163,7 @@ def _storage_classes(cluster: ClusterManifests) -> list[str]:
 def _apply(client: Client, cluster: ClusterManifests) -> list[Applied]:
     """Apply the namespace, make what is assumed in it, then apply the workloads."""
     first = apply_manifests(client, cluster.cluster)
-    give_assumed(client, _workloads(cluster))
+    give_assumed(client, _workloads(cluster), cluster.manifests)
     rest = apply_manifests(client, cluster.manifests[len(cluster.cluster) :])
     return [_with_advice(each) for each in (*first, *rest)]
 

@@ -195,7 +195,7 @@ class PrometheusConfig(Config):
     """The Prometheus that scrapes the cluster.
 
     Attributes:
-        url: Its address inside the cluster. Not read yet: it is for a metrics adapter.
+        url: Its address inside the cluster, for the metrics adapter and for KEDA.
         namespace: Its namespace, which network policies let in.
     """
 
@@ -218,16 +218,29 @@ class ObservabilityConfig(Config):
         scrape_interval_secs: Pause between two scrapes, seconds.
         pod_monitors: Render a PodMonitor beside each workload; left out, if ``prometheus`` is given. The cluster
             must know PodMonitors, which come with the Prometheus operator.
+        rules: Render a PrometheusRule beside each workload whose count a recording rule computes; left out, if
+            ``prometheus`` is given. Its rules read kube-state-metrics, which the cluster must run.
+        metrics_adapter: What makes metrics readable for autoscalers: ``true`` renders a Prometheus adapter into
+            ``prometheus.namespace``, ``existing`` only its rules, as a ConfigMap, for one that is there.
     """
 
     prometheus: PrometheusConfig | None = None
     scrape_interval_secs: Annotated[int, seconds(ge=1, le=3600)] = 15
     pod_monitors: bool | None = None
+    rules: bool | None = None
+    metrics_adapter: bool | Literal["existing"] = False
 
     @rule
     def monitors_need_prometheus(self) -> Iterator[Fault]:
-        if self.pod_monitors and self.prometheus is None:
-            yield Fault(("pod_monitors",), "nothing would read them", "add prometheus", True)
+        for name in ("pod_monitors", "rules", "metrics_adapter"):
+            said = getattr(self, name)
+            if said and self.prometheus is None:
+                yield Fault((name,), "nothing would read them", "add prometheus", said)
+
+    @property
+    def rule_interval_secs(self) -> int | None:
+        """How often recording rules are evaluated, seconds; None where none are."""
+        return self.scrape_interval_secs if self.prometheus is not None and self.rules is not False else None
 
     @property
     def renders_pod_monitors(self) -> bool:

@@ -16,7 +16,7 @@ from aether_deploy.platform.distance import round_trip_ms
 from aether_deploy.platform.expansion import iterate_entries
 from aether_deploy.platform.placing import EntryView, at_layer, nearest, site_configs
 from aether_deploy.problems import did_you_mean, suggestion
-from aether_deploy.scaling.hpa import TOLERANCE_SINCE, minor_of
+from aether_deploy.scaling.modes import minor_of, mode_faults
 
 if TYPE_CHECKING:
     from aether_deploy.platform.config import Platform
@@ -303,14 +303,16 @@ def versions_carry_the_fields(self: "Platform") -> Iterator[Fault]:
         if minor < OLDEST_MINOR:
             continue  # that is a fault of its own
         for view, config in site_configs(self, site).values():
-            if config.scaling and minor < TOLERANCE_SINCE:
-                yield Fault(
-                    at_layer(self, view, site, ("scaling",)),
-                    f"Kubernetes {site.kubernetes} of cluster '{site.cluster}' drops the autoscaler's tolerance: "
-                    "from 0.9 to 1.1 of the target it holds, and below it scales down (mode legacy)",
-                    f"declare v1.{TOLERANCE_SINCE} or newer once the cluster runs it",
-                    severity="warning",
-                )
+            if config.scaling:
+                for fault in mode_faults(
+                    config.scaling,
+                    config.custom_metrics,
+                    kubernetes=site.kubernetes,
+                    cluster=site.cluster,
+                    stateful=config.is_stateful,
+                    scrape_interval_secs=self.observability.rule_interval_secs,
+                ):
+                    yield msgspec.structs.replace(fault, at=at_layer(self, view, site, fault.at))
             update = config.update
             if config.is_stateful and update.max_unavailable is not None and minor < STATEFUL_MAX_UNAVAILABLE_SINCE:
                 yield Fault(

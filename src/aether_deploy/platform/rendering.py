@@ -11,6 +11,7 @@ from aether_deploy.fleet.surroundings import Peer, Surroundings
 from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
+from aether_deploy.platform.monitoring import render_monitoring
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView, nearest, site_configs
 
@@ -37,16 +38,19 @@ class ClusterManifests(msgspec.Struct, frozen=True):
         namespace: Namespace of the workloads.
         cluster: Objects of the cluster itself.
         folders: The workloads, by name.
+        monitoring: What makes metrics readable for autoscalers.
     """
 
     site: Site
     namespace: str
     cluster: tuple[Manifest, ...]
     folders: tuple[Folder, ...]
+    monitoring: tuple[Manifest, ...] = ()
 
     @property
     def manifests(self) -> tuple[Manifest, ...]:
-        return (*self.cluster, *(manifest for folder in self.folders for manifest in folder.manifests))
+        workloads = (manifest for folder in self.folders for manifest in folder.manifests)
+        return (*self.cluster, *self.monitoring, *workloads)
 
 
 def render_cluster(platform: Platform, site: Site, files: Mapping[str, bytes]) -> ClusterManifests:
@@ -70,7 +74,8 @@ def render_cluster(platform: Platform, site: Site, files: Mapping[str, bytes]) -
         for name, (peer, host, source) in external.items()
     ]
     folders.sort(key=lambda folder: folder.name)
-    return ClusterManifests(site, platform.namespace, (_namespace(platform),), tuple(folders))
+    monitoring = render_monitoring(platform, site, [config for _, config in here.values()])
+    return ClusterManifests(site, platform.namespace, (_namespace(platform),), tuple(folders), monitoring)
 
 
 def source_of(view: EntryView) -> str:
@@ -133,6 +138,8 @@ def _surroundings(
         neighbours=near,
         monitoring_namespace=watch.prometheus.namespace if watch.prometheus else None,
         scrape_interval_secs=watch.scrape_interval_secs if watch.renders_pod_monitors else None,
+        rule_interval_secs=watch.rule_interval_secs,
+        prometheus_url=watch.prometheus.url if watch.prometheus else None,
         files=files,
     )
 

@@ -9,18 +9,27 @@ from aether_deploy.config.base import Config, Fault, rule
 from aether_deploy.config.types import HttpPath, NonEmpty, PortNumber, PositiveCount, PositiveSeconds, Seconds
 from aether_deploy.manifest.boxes import YamlConfig
 
+_WANTS = {
+    "http": ("path", "port"),
+    "https": ("path", "port"),
+    "tcp": ("port",),
+    "grpc": ("port",),
+    "exec": ("command",),
+}
+
 
 class Probe(Config):
     """One question that the kubelet asks a container.
 
     Attributes:
-        path: HTTP path that is asked; goes with ``type: http``.
+        path: HTTP path that is asked; goes with the types ``http`` and ``https``.
         port: Port number that is asked; goes with every type but ``exec``.
         initial_delay_secs: Pause before the first question, seconds.
         period_secs: Pause between two questions, seconds.
         failure_threshold: Failures in a row that count.
         timeout_secs: How long one answer may take, seconds.
-        type: How to ask: ``http`` (2xx or 3xx is yes), ``tcp`` (a connection), ``grpc``, ``exec`` (exit 0).
+        type: How to ask: ``http`` (2xx or 3xx is yes), ``https`` (the same, whatever the certificate), ``tcp`` (a
+            connection), ``grpc``, ``exec`` (exit 0).
         command: What ``exec`` runs in the container.
     """
 
@@ -30,12 +39,12 @@ class Probe(Config):
     period_secs: PositiveSeconds = 10
     failure_threshold: PositiveCount = 3
     timeout_secs: PositiveSeconds = 1
-    type: Literal["http", "tcp", "grpc", "exec"] = "http"
+    type: Literal["http", "https", "tcp", "grpc", "exec"] = "http"
     command: Sequence[NonEmpty] = ()
 
     @rule
     def type_has_what_it_needs(self) -> Iterator[Fault]:
-        wanted = {"http": ("path", "port"), "tcp": ("port",), "grpc": ("port",), "exec": ("command",)}[self.type]
+        wanted = _WANTS[self.type]
         for name in ("path", "port", "command"):
             given = getattr(self, name) not in (None, ())
             if given and name not in wanted:
@@ -125,6 +134,8 @@ def _action(probe: Probe, port: str | int) -> dict[str, Any]:
     match probe.type:
         case "http":
             return {"httpGet": {"path": probe.path, "port": port}}
+        case "https":
+            return {"httpGet": {"path": probe.path, "port": port, "scheme": "HTTPS"}}
         case "tcp":
             return {"tcpSocket": {"port": port}}
         case "grpc":

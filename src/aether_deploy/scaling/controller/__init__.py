@@ -1,0 +1,1 @@
+"""A model of the HorizontalPodAutoscaler controller: what it does at each sync, and why."""
