@@ -2,10 +2,11 @@
 
 import contextlib
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from aether_deploy import DeploymentConfig, Surroundings
@@ -87,7 +88,8 @@ def faults_of(plane: ControlPlane, watch: PodWatch, applied: Iterable[Applied], 
     faults += [f"{each.title}: not judged: {each.unjudged}" for each in first if each.unjudged]
     if any(each.live is None for each in first):
         return faults
-    namespace = next(each.manifest.namespace for each in first if each.manifest.namespace)
+    namespace = first[-1].manifest.namespace
+    assert namespace is not None
     faults += pod_faults(plane, watch, namespace, wanted)
     if not faults:
         faults += later_faults(plane, first)
@@ -129,8 +131,8 @@ def later_faults(plane: ControlPlane, applied: Iterable[Applied]) -> list[str]:
 
 @contextlib.contextmanager
 def on_cluster(plane: ControlPlane, rendered: RenderedCluster) -> Iterator[OnServer]:
-    """Apply everything that a cluster gets, its namespace included, and delete that afterwards."""
-    cluster = rendered.cluster
+    """Apply what a cluster gets, its namespace included, and delete that afterwards."""
+    cluster = msgspec.structs.replace(rendered.cluster, monitoring=())  # of which a cluster has one
     applied = apply_manifests(plane.client, cluster.manifests)
     try:
         with PodWatch(plane.client, cluster.namespace, plane.check) as watch:
@@ -154,8 +156,29 @@ def test_a_server_takes_every_example_as_it_is_and_all_pods_are_created(
     wanted = {folder.name: folder.config.least_pods for folder in cluster.folders if folder.config is not None}
     watch, applied = examples[name]
 
-    assert len(applied) == len(cluster.manifests)
+    assert len(applied) == len(cluster.manifests) - len(cluster.monitoring)
     assert faults_of(plane, watch, applied, wanted) == []
+
+
+MONITORED = "two-regions/prod/clusters/us-east-1"
+
+
+def test_a_server_takes_the_adapter_with_its_rights_and_runs_it(plane: ControlPlane) -> None:
+    manifests = CLUSTERS[MONITORED].cluster.monitoring
+    give_assumed(plane.client, [], manifests)
+    applied = apply_manifests(plane.client, manifests)
+    try:
+        with PodWatch(plane.client, "monitoring", plane.check) as watch:
+            ran = watch.wait(lambda: watch.ready("prometheus-adapter") == 2, PODS_SECS)
+            faults = [fault for each in applied for fault in each.faults()] + later_faults(plane, applied)
+    finally:
+        # Nobody answers behind an APIService here, and while it stands no namespace is ever gone.
+        for manifest in reversed(manifests):
+            plane.client.delete(manifest.api_version, manifest.kind, manifest.name, manifest.namespace)
+
+    assert faults == []
+    assert ran
+    assert manifests[-1].kind == "APIService"
 
 
 def test_every_namespace_that_we_render_enforces_and_warns_of_restricted_pods() -> None:
@@ -170,11 +193,11 @@ def test_every_namespace_that_we_render_enforces_and_warns_of_restricted_pods() 
 
 
 @contextlib.contextmanager
-def giving(plane: ControlPlane, config: DeploymentConfig) -> Iterator[None]:
+def giving(plane: ControlPlane, config: DeploymentConfig, manifests: Sequence[Manifest] = ()) -> Iterator[None]:
     """Give the cluster what ``config`` names and nobody renders, and take the nodes and classes of it back."""
     node = FakeNode(name="chosen", zone="zone-a", labels={ZONE: "zone-a", config.topology.topology_key: "zone-a"})
     made = in_pools([node], [config])[0]
-    give_assumed(plane.client, [config], [])
+    give_assumed(plane.client, [config], manifests)
     if config.node_selector:
         plane.client.create(made.body())
     try:
@@ -197,7 +220,7 @@ def of_the_table(plane: ControlPlane, name: str) -> Iterator[OnServer]:
     """Apply a workload of the table in a namespace of its own."""
     namespace = f"table-{name.replace('.', '-')}"
     config, manifests = placed_in(namespace, CASES[name])
-    with in_namespace(plane, namespace) as watch, giving(plane, config):
+    with in_namespace(plane, namespace) as watch, giving(plane, config, manifests):
         yield watch, apply_manifests(plane.client, manifests)
 
 
