@@ -61,6 +61,8 @@ Verbs:
   check       Say everything that is wrong with a description.
   render      Write the GitOps tree, or the manifests of one environment.
   rehearse    Let a real Kubernetes on this machine judge a description.
+  scaling     Replay, explain, compare and prove how worlds scale by players.
+  contract    Test a world server that runs.
   schema      Print the JSON Schema of aether.yaml.
   completion  Print the completion script of a shell.
   explain     Say what a field is, and where its value comes from.
@@ -128,12 +130,12 @@ MISUSES = {
     ),
     "an unknown verb that is like none": (
         ["deploy-all"],
-        "error: no verb is named 'deploy-all'; verbs are init, check, render, rehearse, schema, completion, explain\n"
+        f"error: no verb is named 'deploy-all'; verbs are {', '.join(VERBS)}\n"
         "  fix: see aether-deploy --help\n",
     ),
     "a verb of another version": (
         ["diff"],
-        "error: no verb is named 'diff'; verbs are init, check, render, rehearse, schema, completion, explain\n"
+        f"error: no verb is named 'diff'; verbs are {', '.join(VERBS)}\n"
         "  fix: see aether-deploy --help\n",
     ),
     "an unknown option before the verb": (

@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from aether_deploy.contract.checking import check_contract
     from aether_deploy.delivery.loading import load_platform, read_description
+    from aether_deploy.delivery.traces import load_trace
     from aether_deploy.delivery.tree_writer import write_tree
     from aether_deploy.fleet.config import DeploymentConfig, WorkloadKind
     from aether_deploy.fleet.parts import (
@@ -60,12 +62,28 @@ if TYPE_CHECKING:
         UnknownRegionError,
     )
     from aether_deploy.routing.config import Failover, Primary, Region, RegionRoutingConfig, RoutingDecision
+    from aether_deploy.scaling.autoscaler import Autoscaler
     from aether_deploy.scaling.config import CustomMetric, ScalingConfig
+    from aether_deploy.scaling.controller.policy import HpaPolicy
+    from aether_deploy.scaling.controller.reconcile import HpaController
     from aether_deploy.scaling.decision import Hold, ScaleDown, ScaleUp, ScalingDecision
+    from aether_deploy.simulation.backends import backend_of
+    from aether_deploy.simulation.compare import Compared, Difference, compare_backends
+    from aether_deploy.simulation.findings import Finding
+    from aether_deploy.simulation.generators import generate_trace
+    from aether_deploy.simulation.judged import compile_hpa
+    from aether_deploy.simulation.lint import lint_policy
+    from aether_deploy.simulation.replay import Replay, ReplayStep, ReplayTotals
+    from aether_deploy.simulation.surge import Surge
+    from aether_deploy.simulation.trace_csv import read_trace
+    from aether_deploy.simulation.traces import Trace
+    from aether_deploy.simulation.zone_headroom import zone_loss_min_replicas
 
 # Where each public name lives. Names are imported on first use, so that importing the package is cheap.
 _ROOMS = {
+    "contract.checking": ("check_contract",),
     "delivery.loading": ("load_platform", "read_description"),
+    "delivery.traces": ("load_trace",),
     "delivery.tree_writer": ("write_tree",),
     "fleet.config": ("DeploymentConfig", "WorkloadKind"),
     "fleet.parts": (
@@ -94,14 +112,30 @@ _ROOMS = {
         "UnknownRegionError",
     ),
     "routing.config": ("Failover", "Primary", "Region", "RegionRoutingConfig", "RoutingDecision"),
+    "scaling.autoscaler": ("Autoscaler",),
     "scaling.config": ("CustomMetric", "ScalingConfig"),
+    "scaling.controller.policy": ("HpaPolicy",),
+    "scaling.controller.reconcile": ("HpaController",),
     "scaling.decision": ("Hold", "ScaleDown", "ScaleUp", "ScalingDecision"),
+    "simulation.backends": ("backend_of",),
+    "simulation.compare": ("Compared", "Difference", "compare_backends"),
+    "simulation.findings": ("Finding",),
+    "simulation.generators": ("generate_trace",),
+    "simulation.judged": ("compile_hpa",),
+    "simulation.lint": ("lint_policy",),
+    "simulation.replay": ("Replay", "ReplayStep", "ReplayTotals"),
+    "simulation.surge": ("Surge",),
+    "simulation.trace_csv": ("read_trace",),
+    "simulation.traces": ("Trace",),
+    "simulation.zone_headroom": ("zone_loss_min_replicas",),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "AffinityRule",
+    "Autoscaler",
     "ClusterConfig",
+    "Compared",
     "ConfigError",
     "ConfigFile",
     "ContainerConfig",
@@ -111,12 +145,16 @@ __all__ = [
     "DecisionError",
     "DefaultsConfig",
     "DeploymentConfig",
+    "Difference",
     "DisruptionBudgetConfig",
     "DrainConfig",
     "EffectError",
     "ExposeConfig",
     "Failover",
+    "Finding",
     "Hold",
+    "HpaController",
+    "HpaPolicy",
     "IdentityConfig",
     "InvariantError",
     "LinkConfig",
@@ -139,6 +177,9 @@ __all__ = [
     "Region",
     "RegionConfig",
     "RegionRoutingConfig",
+    "Replay",
+    "ReplayStep",
+    "ReplayTotals",
     "ResourceRequirements",
     "RetentionConfig",
     "RoutingDecision",
@@ -147,9 +188,11 @@ __all__ = [
     "ScalingConfig",
     "ScalingDecision",
     "SecretFile",
+    "Surge",
     "Surroundings",
     "TolerationConfig",
     "TopologyConfig",
+    "Trace",
     "Tree",
     "TreeFile",
     "Unit",
@@ -158,15 +201,24 @@ __all__ = [
     "VolumeConfig",
     "Workload",
     "WorkloadKind",
+    "backend_of",
+    "check_contract",
+    "compare_backends",
+    "compile_hpa",
     "dry_run",
+    "generate_trace",
+    "lint_policy",
     "load_platform",
+    "load_trace",
     "platform_schema",
     "read_description",
+    "read_trace",
     "rehearse",
     "render_tree",
     "to_yaml",
     "to_yaml_documents",
     "write_tree",
+    "zone_loss_min_replicas",
 ]
 
 if not TYPE_CHECKING:

@@ -1,6 +1,8 @@
 """The command group. A verb's module is imported when the verb is called, so that every call starts fast."""
 
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -9,39 +11,59 @@ VERBS = {
     "check": "Say everything that is wrong with a description.",
     "render": "Write the GitOps tree, or the manifests of one environment.",
     "rehearse": "Let a real Kubernetes on this machine judge a description.",
+    "scaling": "Replay, explain, compare and prove how worlds scale by players.",
+    "contract": "Test a world server that runs.",
     "schema": "Print the JSON Schema of aether.yaml.",
     "completion": "Print the completion script of a shell.",
     "explain": "Say what a field is, and where its value comes from.",
 }
 
 
+# Verbs that are groups of verbs.
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "scaling": {
+        "replay": "Say what a trace of players does to the number of pods.",
+        "explain": "Say what happens at one moment, step by step.",
+        "compare": "Say where an autoscaler first does something else than the rule.",
+        "lint": "Prove that settings do not flap, or show how they do.",
+        "trace": "Make up a trace of players: a launch day, an outage, a week.",
+    },
+    "contract": {"check": "Say whether a world server keeps the contract of world servers."},
+}
+
+
 class LazyGroup(click.Group):
     """A group that knows its verbs by name and imports each on use."""
 
+    def __init__(self, *given: Any, verbs: Mapping[str, str] = VERBS, prefix: str = "", **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self._verbs = verbs
+        self._prefix = prefix
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(self._verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
+        if cmd_name not in self._verbs:
             return None
-        module = import_module(f"aether_deploy.cli.verbs.{cmd_name}")
+        module = import_module(f"aether_deploy.cli.verbs.{self._prefix}{cmd_name}")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+            formatter.write_dl(list(self._verbs.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        known = self._verbs
+        if args and args[0] not in known and not args[0].startswith("-"):
             from aether_deploy.problems import suggestion
 
-            raise click.UsageError(
-                f"no verb is named '{args[0]}'; {suggestion(args[0], VERBS, 'verbs are ' + ', '.join(VERBS))}",
-                ctx,
-            )
+            group = "" if ctx.parent is None else f" of {ctx.info_name}"
+            hint = suggestion(args[0], known, "verbs are " + ", ".join(known))
+            raise click.UsageError(f"no verb{group} is named '{args[0]}'; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
 

@@ -84,5 +84,8 @@ def _as_problem(text: str) -> Problem:
 
 
 def verb_of(arguments: Sequence[str]) -> str:
-    """Return the verb among the arguments; empty where none is."""
-    return next((word for word in arguments if not word.startswith("-")), "")
+    """Return the verb among the arguments, such as ``check`` or ``scaling replay``; empty where none is."""
+    from aether_deploy.cli.app import GROUPS
+
+    words = [word for word in arguments if not word.startswith("-")][:2]
+    return " ".join(words if len(words) > 1 and words[1] in GROUPS.get(words[0], ()) else words[:1])
