@@ -8,6 +8,11 @@ WATCHED: dict[str, Any] = {"prometheus": {"url": "http://prometheus:9090", "name
 KEEPING: dict[str, Any] = {**WORLD, "drain": {"pre_stop": {"path": "/drain", "port": 8080}}}
 
 
+def hurried(grace_secs: int) -> dict[str, Any]:
+    drain = {**KEEPING["drain"], "grace_period_secs": grace_secs}
+    return {**KEEPING, "drain": drain, "scaling": {"protect_occupied": True}}
+
+
 def scaled(*, metrics: tuple[str, ...] = ("Pods",), **scaling: Any) -> dict[str, Any]:
     named = [{"name": f"players{place or ''}", "metric_type": kind} for place, kind in enumerate(metrics)]
     return {**GATEWAY, "scaling": scaling, "custom_metrics": named}
@@ -21,7 +26,7 @@ SCALINGS: dict[str, RuleCase] = {
         says=[
             "$.services[0].scaling.mode: is 'pods'; Kubernetes v1.34 of cluster 'us-east-1' drops the autoscaler's "
             "tolerance without a word: loads in band are acted upon\n"
-            "  fix: declare v1.35 or newer once the cluster runs it, or use mode legacy without it"
+            "  fix: declare v1.35 or newer once the cluster runs it, or set it to auto"
         ],
     ),
     "a cluster that drops tolerances is asked for KEDA": RuleCase(
@@ -31,7 +36,7 @@ SCALINGS: dict[str, RuleCase] = {
         says=[
             "$.services[0].scaling.backend: is 'keda'; Kubernetes v1.34 of cluster 'us-east-1' drops the autoscaler's "
             "tolerance without a word: above 10 pods a step of one is never made\n"
-            "  fix: declare v1.35 or newer once the cluster runs it, or use mode legacy without it"
+            "  fix: declare v1.35 or newer once the cluster runs it, or do without it"
         ],
     ),
     "a newer cluster is asked for mode legacy": RuleCase(
@@ -90,6 +95,16 @@ SCALINGS: dict[str, RuleCase] = {
             "$.worlds[0].scaling.mode: is 'pods'; with tolerances an occupied pod is not told from a load in band, so "
             "'pods' protects none\n"
             "  fix: set it to auto or desired, or remove protect_occupied"
+        ],
+    ),
+    "occupied pods drain in a hurry": RuleCase(
+        rule="Platform.versions_carry_the_fields",
+        bad={"worlds": [hurried(74)], "observability": {**WATCHED, "scrape_interval_secs": 30}},
+        good={"worlds": [hurried(75)], "observability": {**WATCHED, "scrape_interval_secs": 30}},
+        says=[
+            "$.worlds[0].drain.grace_period_secs: is 74; shorter than the 75 s for which a player may have joined "
+            "unnoticed: scrape, rule and sync\n"
+            "  fix: set it to 75 or more"
         ],
     ),
     "KEDA is asked for metrics of pods": RuleCase(

@@ -127,7 +127,7 @@ def test_a_comparison_that_differs_is_1_with_the_first_difference_and_its_cause(
 def test_a_comparison_without_a_difference_is_0(cli: CommandLine) -> None:
     cli.write("trace.csv", "secs,players\n0,90\n600,80\n")
 
-    said = cli("scaling", "compare", "--trace", "trace.csv", "--backend", "pods", "--backend", "desired")
+    said = cli("scaling", "compare", "-q", "--trace", "trace.csv", "--backend", "pods", "--backend", "desired")
 
     assert said == (
         0,

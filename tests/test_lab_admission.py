@@ -165,11 +165,12 @@ MONITORED = "two-regions/prod/clusters/us-east-1"
 
 def test_a_server_takes_the_adapter_with_its_rights_and_runs_it(plane: ControlPlane) -> None:
     manifests = CLUSTERS[MONITORED].cluster.monitoring
+    name = next(each.name for each in manifests if each.kind == "Deployment")
     give_assumed(plane.client, [], manifests)
     applied = apply_manifests(plane.client, manifests)
     try:
         with PodWatch(plane.client, "monitoring", plane.check) as watch:
-            ran = watch.wait(lambda: watch.ready("prometheus-adapter") == 2, PODS_SECS)
+            ran = watch.wait(lambda: watch.ready(name) == 2, PODS_SECS)
             faults = [fault for each in applied for fault in each.faults()] + later_faults(plane, applied)
     finally:
         # Nobody answers behind an APIService here, and while it stands no namespace is ever gone.

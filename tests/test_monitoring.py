@@ -42,18 +42,18 @@ def test_the_adapter_comes_with_its_rights_and_the_registration_last() -> None:
     bodies = monitoring(True)
 
     assert named(bodies) == [
-        "NetworkPolicy prometheus-adapter",
-        "PodDisruptionBudget prometheus-adapter",
-        "ServiceAccount prometheus-adapter",
-        "ConfigMap prometheus-adapter-config",
-        "ClusterRole prometheus-adapter-reads",
-        "ClusterRole prometheus-adapter-serves",
-        "ClusterRoleBinding prometheus-adapter-delegates",
-        "ClusterRoleBinding prometheus-adapter-reads",
-        "ClusterRoleBinding prometheus-adapter-serves",
-        "RoleBinding prometheus-adapter",
-        "Service prometheus-adapter",
-        "Deployment prometheus-adapter",
+        "NetworkPolicy aether-prod-metrics-adapter",
+        "PodDisruptionBudget aether-prod-metrics-adapter",
+        "ServiceAccount aether-prod-metrics-adapter",
+        "ConfigMap aether-prod-metrics-adapter-config",
+        "ClusterRole aether-prod-metrics-adapter-reads",
+        "ClusterRole aether-prod-metrics-adapter-serves",
+        "ClusterRoleBinding aether-prod-metrics-adapter-delegates",
+        "ClusterRoleBinding aether-prod-metrics-adapter-reads",
+        "ClusterRoleBinding aether-prod-metrics-adapter-serves",
+        "RoleBinding aether-prod-metrics-adapter",
+        "Service aether-prod-metrics-adapter",
+        "Deployment aether-prod-metrics-adapter",
         "APIService v1beta2.custom.metrics.k8s.io",
     ]
     assert {body["metadata"].get("namespace") for body in bodies} == {"monitoring", "kube-system", None}
@@ -97,7 +97,9 @@ def test_a_metric_of_something_outside_has_an_api_of_its_own() -> None:
 
     assert named(bodies)[-1] == "APIService v1beta1.external.metrics.k8s.io"
     assert queries(config_in(bodies), "externalRules") == ['queue{namespace!=""}']
-    (serves,) = (body for body in bodies if body["metadata"]["name"] == "prometheus-adapter-serves" and "rules" in body)
+    (serves,) = (
+        body for body in bodies if body["kind"] == "ClusterRole" and body["metadata"]["name"].endswith("serves")
+    )
     assert serves["rules"][0]["apiGroups"] == ["external.metrics.k8s.io"]
 
 

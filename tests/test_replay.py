@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aether_deploy import CustomMetric, Hold, ScalingConfig
+from aether_deploy import Hold, ScalingConfig
 from aether_deploy.scaling.autoscaler import Autoscaler
 from aether_deploy.scaling.controller.policy import HpaPolicy
 from aether_deploy.scaling.controller.reconcile import HpaController
@@ -315,17 +315,7 @@ def test_a_pod_that_says_nothing_stops_a_protected_scale_down() -> None:
         assert changes(replay(scaling, kind, replicas=6).steps_by_pod(rows)) == {}, kind
 
 
-# --- what it refuses, and what it costs
-
-
-@pytest.mark.parametrize(
-    "metrics",
-    [(), (CustomMetric(name="queue", target_value=1, metric_type="External"),), (PLAYERS, PLAYERS)],
-    ids=["none", "of something else", "two"],
-)
-def test_a_trace_knows_no_other_metric(metrics: tuple[CustomMetric, ...]) -> None:
-    with pytest.raises(ValueError, match="no other metric"):
-        backend_of(ScalingConfig(), "hpa", kubernetes=KUBERNETES, metrics=metrics)
+# --- what it costs
 
 
 @pytest.mark.parametrize("kind", ["decide", "hpa", "keda"])

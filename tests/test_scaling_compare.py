@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aether_deploy import Hold, ScaleDown, ScaleUp, ScalingConfig
 from aether_deploy.scaling.controller.policy import Direction, HpaPolicy, MetricTarget, RatePolicy
-from aether_deploy.simulation.backends import PLAYERS, backend_of, policy_of
+from aether_deploy.simulation.backends import backend_of, compile_policy
 from aether_deploy.simulation.causes import CAUSES, Change
 from aether_deploy.simulation.compare import Compared, compare_backends, compare_policy
 from aether_deploy.simulation.divergences import divergences
@@ -32,7 +32,7 @@ def held(*samples: tuple[int, int], until: int = 1200) -> Trace:
 
 
 def hpa(scaling: ScalingConfig = T50, kubernetes: str = EXACT, **changed: Any) -> HpaPolicy:
-    return msgspec.structs.replace(policy_of(scaling, PLAYERS, "hpa", kubernetes), **changed)
+    return msgspec.structs.replace(compile_policy(scaling, "hpa", kubernetes=kubernetes), **changed)
 
 
 def direction(side: Direction, **changed: Any) -> Direction:
@@ -321,7 +321,7 @@ def test_the_autoscaler_of_a_comparison_is_that_of_a_replay(
 ) -> None:
     moded = ScalingConfig(**msgspec.structs.asdict(scaling) | {"mode": "desired" if backend == "keda" else backend})
     kind: Any = "keda" if backend == "keda" else "hpa"
-    policy = policy_of(moded, PLAYERS, kind, EXACT)
+    policy = compile_policy(moded, kind, kubernetes=EXACT)
     replay = Replay(
         backend_of(moded, kind, kubernetes=EXACT), target=scaling.target_players_per_pod, start_replicas=start
     )

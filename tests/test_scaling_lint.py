@@ -13,7 +13,7 @@ from aether_deploy import ScalingConfig
 from aether_deploy.scaling.controller.policy import Direction, HpaPolicy, MetricTarget, RatePolicy
 from aether_deploy.scaling.controller.reconcile import HpaController
 from aether_deploy.scaling.controller.seen import PodTotals, Seen
-from aether_deploy.simulation.backends import PLAYERS, policy_of
+from aether_deploy.simulation.backends import compile_policy
 from aether_deploy.simulation.findings import Finding
 from aether_deploy.simulation.instant import Bands, HpaInstant, Instant, RuleInstant
 from aether_deploy.simulation.lint import lint_policy
@@ -76,7 +76,7 @@ FOREIGN = st.builds(
 
 
 def bands_of(scaling: ScalingConfig, kubernetes: str) -> tuple[Bands, Bands]:
-    hpa = policy_of(scaling, PLAYERS, "hpa", kubernetes)
+    hpa = compile_policy(scaling, "hpa", kubernetes=kubernetes)
     return Bands(RuleInstant(scaling)), Bands(HpaInstant(hpa, scaling))
 
 
@@ -234,7 +234,7 @@ def test_bands_that_differ_hold_exactly_the_players_on_whom_both_differ(kubernet
 
 
 def lint(scaling: ScalingConfig, kubernetes: str = EXACT, **rest: Any) -> list[Finding]:
-    return lint_policy(scaling, policy_of(scaling, PLAYERS, "hpa", kubernetes), kubernetes=kubernetes, **rest)
+    return lint_policy(scaling, compile_policy(scaling, "hpa", kubernetes=kubernetes), kubernetes=kubernetes, **rest)
 
 
 def by_rule(findings: list[Finding]) -> dict[str, list[Finding]]:
@@ -300,7 +300,9 @@ def test_floats_that_round_up_are_found() -> None:
 
 
 def foreign(**changed: Any) -> HpaPolicy:
-    return msgspec.structs.replace(policy_of(ScalingConfig(headroom_percent=10), PLAYERS, "hpa", EXACT), **changed)
+    return msgspec.structs.replace(
+        compile_policy(ScalingConfig(headroom_percent=10), "hpa", kubernetes=EXACT), **changed
+    )
 
 
 def test_a_percentage_that_rounds_is_found() -> None:

@@ -67,11 +67,10 @@ if TYPE_CHECKING:
     from aether_deploy.scaling.controller.policy import HpaPolicy
     from aether_deploy.scaling.controller.reconcile import HpaController
     from aether_deploy.scaling.decision import Hold, ScaleDown, ScaleUp, ScalingDecision
-    from aether_deploy.simulation.backends import backend_of
+    from aether_deploy.simulation.backends import backend_of, compile_policy
     from aether_deploy.simulation.compare import Compared, Difference, compare_backends
     from aether_deploy.simulation.findings import Finding
     from aether_deploy.simulation.generators import generate_trace
-    from aether_deploy.simulation.judged import compile_hpa
     from aether_deploy.simulation.lint import lint_policy
     from aether_deploy.simulation.replay import Replay, ReplayStep, ReplayTotals
     from aether_deploy.simulation.surge import Surge
@@ -117,11 +116,10 @@ _ROOMS = {
     "scaling.controller.policy": ("HpaPolicy",),
     "scaling.controller.reconcile": ("HpaController",),
     "scaling.decision": ("Hold", "ScaleDown", "ScaleUp", "ScalingDecision"),
-    "simulation.backends": ("backend_of",),
+    "simulation.backends": ("backend_of", "compile_policy"),
     "simulation.compare": ("Compared", "Difference", "compare_backends"),
     "simulation.findings": ("Finding",),
     "simulation.generators": ("generate_trace",),
-    "simulation.judged": ("compile_hpa",),
     "simulation.lint": ("lint_policy",),
     "simulation.replay": ("Replay", "ReplayStep", "ReplayTotals"),
     "simulation.surge": ("Surge",),
@@ -204,7 +202,7 @@ __all__ = [
     "backend_of",
     "check_contract",
     "compare_backends",
-    "compile_hpa",
+    "compile_policy",
     "dry_run",
     "generate_trace",
     "lint_policy",

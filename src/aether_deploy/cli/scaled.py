@@ -21,7 +21,7 @@ from aether_deploy.problems import ConfigError, Problem, shown, suggestion
 from aether_deploy.scaling.config import CustomMetric, ScalingConfig
 from aether_deploy.scaling.controller.policy import HpaPolicy
 from aether_deploy.scaling.modes import SYNC_SECS, player_metric
-from aether_deploy.simulation.judged import compile_hpa, compile_keda
+from aether_deploy.simulation.backends import compile_policy
 from aether_deploy.simulation.trace_csv import gap_problems
 from aether_deploy.simulation.traces import Trace
 
@@ -67,8 +67,7 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True):
 
     def policy(self, backend: Literal["hpa", "keda"] | None = None) -> HpaPolicy:
         """Return the autoscaler that ``backend`` gets, for the players of pods alone; the rendered one for None."""
-        compiled = compile_keda if (backend or self.scaling.backend) == "keda" else compile_hpa
-        return compiled(self.scaling, kubernetes=self.kubernetes, scrape_interval_secs=self.interval_secs)
+        return compile_policy(self.scaling, backend, kubernetes=self.kubernetes, interval_secs=self.interval_secs)
 
     def first_count(self, trace: Trace) -> int:
         """Return the pods that the first players of a trace need, within the bounds."""
@@ -247,6 +246,19 @@ def distinct(question: Question, world: str | None, region: str | None, k8s: str
     Raises:
         ConfigError: None is, or a name is unknown.
     """
+    kept: list[Scaled] = []
+    for each in meant(question, world, region, k8s):
+        if not any(each.name == other.name and each.scales_like(other) for other in kept):
+            kept.append(each)
+    return kept
+
+
+def meant(question: Question, world: str | None, region: str | None, k8s: str | None) -> list[Scaled]:
+    """Return the workloads that are meant, in each of their regions.
+
+    Raises:
+        ConfigError: None is, or a name is unknown.
+    """
     found = scaled_workloads(question.platform, _version(k8s))
     if world is not None:
         _check_world(question.platform, found, world)
@@ -257,11 +269,7 @@ def distinct(question: Question, world: str | None, region: str | None, k8s: str
     if region is not None:
         _check_region(question.platform, found, region)
         found = [each for each in found if each.region == region]
-    kept: list[Scaled] = []
-    for each in found:
-        if not any(each.name == other.name and each.scales_like(other) for other in kept):
-            kept.append(each)
-    return kept
+    return found
 
 
 def _check_world(platform: Platform, found: Sequence[Scaled], world: str) -> None:

@@ -43,6 +43,7 @@ from aether_deploy.fleet.waivers import WAIVERS
 from aether_deploy.placement.config import TopologyConfig
 from aether_deploy.probes.config import ProbeConfig
 from aether_deploy.scaling.config import CustomMetric, ScalingConfig
+from aether_deploy.scaling.modes import drain_secs
 
 UNPLACED = "unplaced"
 """Namespace of an entry until its platform places it: only that knows the environment."""
@@ -204,6 +205,11 @@ class DeploymentConfig(Config):
     def least_pods(self) -> int:
         """Fewest pods that there can be, once the first deploy is through."""
         return self.scaling.min_replicas if self.scaling else self.replicas
+
+    @property
+    def grace_secs(self) -> int:
+        """Longest time that a pod has to end: what ``drain`` says, or what its players need at the budget's pace."""
+        return max(self.drain.grace_period_secs, drain_secs(self.scaling))
 
     kind_follows_the_volume = rule(rules.kind_follows_the_volume)
     names_fit = rule(rules.names_fit)

@@ -14,7 +14,6 @@ from aether_deploy.placement.config import Neighbour, affinity_fragment, spread_
 from aether_deploy.probes.config import Probe, ProbeConfig, probe_fragment
 from aether_deploy.problems import ConfigError, Problem
 from aether_deploy.quantities import canonical
-from aether_deploy.scaling.modes import drain_secs
 
 SECRET_MODE = 0o440  # the pod's group reads, nobody writes; Kubernetes wants it decimal
 COMPONENTS = {"worlds": "world", "services": "service"}
@@ -135,7 +134,7 @@ def _pod_spec(config: DeploymentConfig, surroundings: Surroundings) -> dict[str,
         "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    spec["terminationGracePeriodSeconds"] = max(config.drain.grace_period_secs, drain_secs(config.scaling))
+    spec["terminationGracePeriodSeconds"] = config.grace_secs
     if config.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in config.pull_secrets]
     if config.node_selector:

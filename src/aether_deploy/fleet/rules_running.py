@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
 
 SERVICES_MAX = 1000
-UNNOTICED_SECS = 60
-"""From a player's joining to the removal of his pod by counts that do not know of him: scrape, rule and sync."""
 
 
 def budget_leaves_pods(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -148,17 +146,9 @@ def occupied_pods_can_be_kept(self: "DeploymentConfig") -> Iterator[Fault]:
     if not isinstance(stop, PreStopConfig) or stop.sleep_secs is not None:
         yield Fault(
             ("drain", "pre_stop"),
-            f"does not drain, and a player may join a pod up to {UNNOTICED_SECS} s before it is removed unnoticed",
+            "does not drain, and a player may join a pod unnoticed shortly before it is removed",
             "set it to the path and port at which the server drains",
             severity="warning",
-        )
-    grace = self.drain.grace_period_secs
-    if grace < UNNOTICED_SECS:
-        yield Fault(
-            ("drain", "grace_period_secs"),
-            f"shorter than the {UNNOTICED_SECS} s for which a player may have joined unnoticed",
-            f"set it to {UNNOTICED_SECS} or more",
-            grace,
         )
 
 

@@ -20,25 +20,33 @@ def scaling_bodies(config: DeploymentConfig, surroundings: Surroundings) -> list
     """Return the autoscaler of a workload that scales, and the PrometheusRule that its mode needs.
 
     Raises:
-        ConfigError: KEDA scales it, and the address of Prometheus is not known.
+        ConfigError: A recording rule computes its count, and no Prometheus evaluates rules here.
     """
     scaling = config.scaling
     if scaling is None:
         return []
     make = _scaled_object if scaling.backend == "keda" else _autoscaler
-    bodies = [make(config, surroundings)]
-    interval = surroundings.rule_interval_secs
-    if interval is not None and mode_of(scaling, surroundings.kubernetes) == "desired":
-        groups = rule_groups(scaling, config.custom_metrics, _scaled(config), interval_secs=interval)
-        bodies.append(
-            {
-                "apiVersion": "monitoring.coreos.com/v1",
-                "kind": "PrometheusRule",
-                "metadata": metadata_of(config, surroundings),
-                "spec": {"groups": groups},
-            }
+    if mode_of(scaling, surroundings.kubernetes) != "desired":
+        return [make(config, surroundings)]
+    interval, url = surroundings.rule_interval_secs, surroundings.prometheus_url
+    if interval is None or url is None:
+        raise ConfigError(
+            [
+                Problem(
+                    path="$.scaling",
+                    reason="a recording rule computes the count, and no Prometheus that evaluates it is known here",
+                    fix="give surroundings a rule_interval_secs and a prometheus_url",
+                )
+            ]
         )
-    return bodies
+    groups = rule_groups(scaling, config.custom_metrics, _scaled(config), interval_secs=interval)
+    rule = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": metadata_of(config, surroundings),
+        "spec": {"groups": groups},
+    }
+    return [make(config, surroundings), rule]
 
 
 def _scaled(config: DeploymentConfig) -> Scaled:
@@ -64,17 +72,7 @@ def _autoscaler(config: DeploymentConfig, surroundings: Surroundings) -> dict[st
 
 def _scaled_object(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
     assert config.scaling is not None
-    if surroundings.prometheus_url is None:
-        raise ConfigError(
-            [
-                Problem(
-                    path="$.scaling.backend",
-                    value="keda",
-                    reason="KEDA reads Prometheus, and its address is not known here",
-                    fix="give surroundings a prometheus_url, or use backend: hpa",
-                )
-            ]
-        )
+    assert surroundings.prometheus_url is not None
     return scaled_object(
         config.scaling,
         tuple(config.custom_metrics),

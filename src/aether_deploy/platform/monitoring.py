@@ -17,7 +17,6 @@ from aether_deploy.probes.config import Probe, ProbeConfig
 from aether_deploy.scaling.adapter import Served, adapter_config, recorded
 from aether_deploy.scaling.modes import mode_of, player_metric
 
-ADAPTER = "prometheus-adapter"
 ADAPTER_IMAGE = "registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0"
 SOURCE = "observability.metrics_adapter"
 _RBAC = "rbac.authorization.k8s.io/v1"
@@ -72,6 +71,11 @@ def render_monitoring(platform: Platform, site: Site, configs: Iterable[Deployme
     )
 
 
+def _name(platform: Platform) -> str:
+    """Return the adapter's name: one of its own, since other software installs a ``prometheus-adapter``."""
+    return f"{platform.namespace}-metrics-adapter"
+
+
 def _namespace(platform: Platform) -> str:
     assert platform.observability.prometheus is not None
     return platform.observability.prometheus.namespace
@@ -82,7 +86,7 @@ def _adapter(platform: Platform, config_text: str) -> DeploymentConfig:
     assert watch.prometheus is not None
     alive, ready = (Probe(type="https", path=path, port=_PORT) for path in ("/livez", "/readyz"))
     return DeploymentConfig(
-        name=ADAPTER,
+        name=_name(platform),
         namespace=_namespace(platform),
         workload_class="services",
         image=ADAPTER_IMAGE,
@@ -123,7 +127,8 @@ def _rules_for_existing(platform: Platform, text: str) -> dict[str, Any]:
 
 def _rights(platform: Platform, groups: list[str]) -> list[dict[str, Any]]:
     """Return what the adapter may read, and that the autoscaler's controller may read what it serves."""
-    account = {"kind": "ServiceAccount", "name": ADAPTER, "namespace": _namespace(platform)}
+    name = _name(platform)
+    account = {"kind": "ServiceAccount", "name": name, "namespace": _namespace(platform)}
     controller = {"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"}
     watched = [
         {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["get", "list", "watch"]},
@@ -131,12 +136,12 @@ def _rights(platform: Platform, groups: list[str]) -> list[dict[str, Any]]:
     ]
     served = [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]} for group in groups]
     return [
-        _object(platform, _RBAC, "ClusterRole", f"{ADAPTER}-reads", None, rules=watched),
-        _object(platform, _RBAC, "ClusterRole", f"{ADAPTER}-serves", None, rules=served),
-        _binding(platform, f"{ADAPTER}-reads", ("ClusterRole", f"{ADAPTER}-reads"), account),
-        _binding(platform, f"{ADAPTER}-delegates", ("ClusterRole", "system:auth-delegator"), account),
-        _binding(platform, f"{ADAPTER}-serves", ("ClusterRole", f"{ADAPTER}-serves"), controller),
-        _binding(platform, ADAPTER, ("Role", "extension-apiserver-authentication-reader"), account, "kube-system"),
+        _object(platform, _RBAC, "ClusterRole", f"{name}-reads", None, rules=watched),
+        _object(platform, _RBAC, "ClusterRole", f"{name}-serves", None, rules=served),
+        _binding(platform, f"{name}-reads", ("ClusterRole", f"{name}-reads"), account),
+        _binding(platform, f"{name}-delegates", ("ClusterRole", "system:auth-delegator"), account),
+        _binding(platform, f"{name}-serves", ("ClusterRole", f"{name}-serves"), controller),
+        _binding(platform, name, ("Role", "extension-apiserver-authentication-reader"), account, "kube-system"),
     ]
 
 
@@ -151,7 +156,7 @@ def _binding(
 def _api_service(platform: Platform, group: str) -> dict[str, Any]:
     version = "v1beta2" if group == _CUSTOM else "v1beta1"
     spec = {
-        "service": {"name": ADAPTER, "namespace": _namespace(platform), "port": _PORT},
+        "service": {"name": _name(platform), "namespace": _namespace(platform), "port": _PORT},
         "group": group,
         "version": version,
         "insecureSkipTLSVerify": True,  # the adapter makes its certificate itself, and nobody else knows it

@@ -310,7 +310,8 @@ def versions_carry_the_fields(self: "Platform") -> Iterator[Fault]:
                     kubernetes=site.kubernetes,
                     cluster=site.cluster,
                     stateful=config.is_stateful,
-                    scrape_interval_secs=self.observability.rule_interval_secs,
+                    rule_interval_secs=self.observability.rule_interval_secs,
+                    grace_secs=config.grace_secs,
                 ):
                     yield msgspec.structs.replace(fault, at=at_layer(self, view, site, fault.at))
             update = config.update

@@ -14,17 +14,17 @@ class Autoscaler:
     Time is what the caller says it is: seconds of any clock that does not run backwards.
 
     Attributes:
-        policy: The settings.
+        scaling: The settings.
     """
 
-    def __init__(self, policy: ScalingConfig, *, separate_clocks: bool = False) -> None:
+    def __init__(self, scaling: ScalingConfig, *, separate_clocks: bool = False) -> None:
         """Begin with no change ever made.
 
         Args:
-            policy: The settings.
+            scaling: The settings.
             separate_clocks: Each direction waits for its own last change only.
         """
-        self.policy = policy
+        self.scaling = scaling
         self._separate_clocks = separate_clocks
         self._now = float("-inf")
         self._up_at: float | None = None
@@ -49,7 +49,7 @@ class Autoscaler:
         if not now_secs >= self._now:
             raise ValueError(f"time runs backwards: {now_secs} after {self._now}")
         self._now = now_secs
-        decision = self.policy.compute_desired_replicas(
+        decision = self.scaling.compute_desired_replicas(
             players,
             replicas,
             secs_since_scale_up=None if self._up_at is None else now_secs - self._up_at,

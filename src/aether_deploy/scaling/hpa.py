@@ -117,10 +117,9 @@ def behavior(scaling: ScalingConfig, mode: Mode, scrape_interval_secs: int) -> d
         "selectPolicy": "Max",
         "policies": [_pods(max(scaling.max_replicas - scaling.min_replicas, 1) if step is None else step, up_secs)],
     }
-    window = max(2 * scrape_interval_secs, 2 * SYNC_SECS) if desired else scaling.scale_down_cooldown_secs
     policies = _down_policies(scaling, desired=desired)
     down = {
-        "stabilizationWindowSeconds": window,
+        "stabilizationWindowSeconds": down_window_secs(scaling, mode, scrape_interval_secs),
         "selectPolicy": "Min" if len(policies) > 1 else "Max",
         "policies": policies,
     }
@@ -128,6 +127,18 @@ def behavior(scaling: ScalingConfig, mode: Mode, scrape_interval_secs: int) -> d
         return {"scaleUp": up, "scaleDown": down}
     up_tolerance, down_tolerance = ("0", "0") if desired else _tolerances(scaling.headroom_percent)
     return {"scaleUp": {"tolerance": up_tolerance, **up}, "scaleDown": {"tolerance": down_tolerance, **down}}
+
+
+def down_window_secs(scaling: ScalingConfig, mode: Mode, scrape_interval_secs: int) -> int:
+    """Return how long a scale-down waits for a higher recommendation, seconds.
+
+    Where a rate bounds scale-downs the window is no shorter than its period: the controller counts a period from the
+    count at its beginning, so a scale-down soon after a scale-up could take back all of it at once.
+    """
+    desired = mode == "desired"
+    window = max(2 * scrape_interval_secs, 2 * SYNC_SECS) if desired else scaling.scale_down_cooldown_secs
+    rates = (each for each in _down_policies(scaling, desired=desired) if each["type"] == "Pods")
+    return max([window, *(int(each["periodSeconds"]) for each in rates)])
 
 
 def _tolerances(headroom_percent: int) -> tuple[str, str]:

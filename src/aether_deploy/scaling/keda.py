@@ -5,7 +5,7 @@ from typing import Any
 from aether_deploy.scaling.config import CustomMetric, ScalingConfig
 from aether_deploy.scaling.hpa import behavior, transported
 from aether_deploy.scaling.modes import player_metric
-from aether_deploy.scaling.recording import Scaled
+from aether_deploy.scaling.recording import Scaled, matchers
 
 FALLBACK_AFTER = 3
 
@@ -39,9 +39,8 @@ def scaled_object(
     players = player_metric(metrics)
     for metric in metrics:
         if metric is not players:
-            matchers = ",".join([f'namespace="{scaled.namespace}"', *_matchers(metric)])
             wanted = metric.target_value or scaling.target_players_per_pod
-            queries.append((metric.name, f"sum({metric.name}{{{matchers}}})", wanted, metric.target_type))
+            queries.append((metric.name, _query(metric, scaled), wanted, metric.target_type))
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
@@ -62,8 +61,11 @@ def scaled_object(
     }
 
 
-def _matchers(metric: CustomMetric) -> list[str]:
-    return [f'{name}="{value}"' for name, value in sorted(metric.selector.items())]
+def _query(metric: CustomMetric, scaled: Scaled) -> str:
+    """Return the query of a metric of the workload, or of its namespace, as the adapter would ask for it."""
+    if metric.metric_type == "Object":
+        return f"max({metric.name}{scaled.selector[:-1]}{matchers(metric)}}})"
+    return f'sum({metric.name}{{namespace="{scaled.namespace}"{matchers(metric)}}})'
 
 
 def _trigger(name: str, query: str, threshold: int, target_type: str, *, prometheus_url: str) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def mode_faults(
     kubernetes: str,
     cluster: str,
     stateful: bool,
-    scrape_interval_secs: int | None,
+    rule_interval_secs: int | None,
+    grace_secs: int,
 ) -> Iterator[Fault]:
     """Yield what the mode cannot carry on this cluster; places are relative to the workload.
 
@@ -88,7 +89,8 @@ def mode_faults(
         kubernetes: The cluster's version, ``v1.<minor>``.
         cluster: Its name.
         stateful: Whether the workload is a StatefulSet.
-        scrape_interval_secs: Pause between two scrapes where a Prometheus evaluates our rules; None: there is none.
+        rule_interval_secs: How often a Prometheus scrapes and evaluates our rules; None: there is none.
+        grace_secs: Longest time that a pod has to end.
 
     Rule:
         Kubernetes, ``pkg/registry/autoscaling/horizontalpodautoscaler/strategy.go`` (dropDisabledFields) and
@@ -101,7 +103,7 @@ def mode_faults(
     elif not keeps_tolerance(kubernetes):
         yield _needs_tolerance(scaling, mode, where)
     if mode == "desired":
-        yield from _desired_faults(scaling, known, scrape_interval_secs)
+        yield from _desired_faults(scaling, known, rule_interval_secs, grace_secs)
     elif scaling.protect_occupied:
         yield Fault(
             ("scaling", "mode"),
@@ -140,29 +142,43 @@ def _legacy_faults(scaling: ScalingConfig, where: str, kubernetes: str) -> Itera
     )
 
 
+def _why_not_pods(scaling: ScalingConfig) -> str:
+    """Return the setting that asks for the mode."""
+    if scaling.mode != "auto":
+        return "mode"
+    return "protect_occupied" if scaling.protect_occupied else "backend"
+
+
 def _needs_tolerance(scaling: ScalingConfig, mode: Mode, where: str) -> Fault:
-    field = "mode"
-    if scaling.mode == "auto":
-        field = "protect_occupied" if scaling.protect_occupied else "backend"
+    field = _why_not_pods(scaling)
     what = "loads in band are acted upon" if mode == "pods" else "above 10 pods a step of one is never made"
     return Fault(
         ("scaling", field),
         f"{where} drops the autoscaler's tolerance without a word: {what}",
-        f"declare v1.{TOLERANCE_SINCE} or newer once the cluster runs it, or use mode legacy without it",
+        f"declare v1.{TOLERANCE_SINCE} or newer once the cluster runs it, or do without it"
+        if field != "mode"
+        else f"declare v1.{TOLERANCE_SINCE} or newer once the cluster runs it, or set it to auto",
         getattr(scaling, field),
     )
 
 
 def _desired_faults(
-    scaling: ScalingConfig, metrics: tuple[CustomMetric, ...], scrape_interval_secs: int | None
+    scaling: ScalingConfig, metrics: tuple[CustomMetric, ...], rule_interval_secs: int | None, grace_secs: int
 ) -> Iterator[Fault]:
-    because = "protect_occupied" if scaling.protect_occupied else "backend" if scaling.backend == "keda" else "mode"
-    if scrape_interval_secs is None:
+    because = _why_not_pods(scaling)
+    if rule_interval_secs is None:
         yield Fault(
             ("scaling", because),
             "needs recording rules, and no Prometheus evaluates any",
             "add observability.prometheus (and leave observability.rules on)",
             getattr(scaling, because),
+        )
+    elif scaling.protect_occupied and grace_secs < (unnoticed := 2 * rule_interval_secs + SYNC_SECS):
+        yield Fault(
+            ("drain", "grace_period_secs"),
+            f"shorter than the {unnoticed} s for which a player may have joined unnoticed: scrape, rule and sync",
+            f"set it to {unnoticed} or more",
+            grace_secs,
         )
     players = [place for place, each in enumerate(metrics) if each.metric_type == "Pods"]
     if not players:

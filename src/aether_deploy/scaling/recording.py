@@ -19,7 +19,6 @@ from aether_deploy.scaling.hpa import DESIRED, FLOOR
 from aether_deploy.scaling.modes import player_metric
 
 PLAYERS = "aether_world_players"
-JOINABLE = "aether_world_joinable_replicas"
 ORDINAL_FLOOR = "aether_world_ordinal_floor"
 _KINDS = {
     "StatefulSet": ("statefulset", "kube_statefulset_replicas", "[0-9]+"),
@@ -67,7 +66,8 @@ def rule_groups(
     """Return the rule groups that compute the workload's count, as a Prometheus rule file holds them.
 
     Every record has the labels ``namespace`` and ``statefulset`` (or ``deployment``), and is one series. Where
-    what it is computed from is missing, it is missing too, and then no autoscaler scales down.
+    nobody says how many players there are, the wanted count stays; where a pod does not say whether it is in use,
+    the floor is missing, and then no autoscaler scales down.
 
     Args:
         scaling: The settings.
@@ -78,21 +78,27 @@ def rule_groups(
     players = player_metric(metrics)
     assert players is not None
     expressions = {
-        PLAYERS: f"sum(max by (pod, world) ({players.name}{scaled.pods}))",
-        DESIRED: desired_expression(scaling, players.name, scaled, interval_secs),
+        PLAYERS: f"sum(max by (pod, world) ({_series(players, scaled)}))",
+        DESIRED: desired_expression(scaling, players, scaled, interval_secs),
     }
     if scaling.protect_occupied:
         expressions[FLOOR] = floor_expression(scaled)
-        # Ordinals from this count on may be released next, so nobody new should join there.
-        desired, floor = f"{DESIRED}{scaled.selector}", f"{FLOOR}{scaled.selector}"
-        expressions[JOINABLE] = f"({desired} > {floor})\nor {floor}"
     labels = {"namespace": scaled.namespace, scaled.label: scaled.name}
     rules = [{"record": name, "expr": expr, "labels": dict(labels)} for name, expr in expressions.items()]
     name = f"aether-{scaled.namespace}-{scaled.name}-scaling"
     return [{"name": name, "interval": f"{interval_secs}s", "rules": rules}]
 
 
-def desired_expression(scaling: ScalingConfig, metric: str, scaled: Scaled, interval_secs: int) -> str:
+def matchers(metric: CustomMetric) -> str:
+    """Return what the metric's selector adds to a PromQL selector that says something already."""
+    return "".join(f',{name}="{value}"' for name, value in sorted(metric.selector.items()))
+
+
+def _series(metric: CustomMetric, scaled: Scaled) -> str:
+    return f"{metric.name}{scaled.pods[:-1]}{matchers(metric)}}}"
+
+
+def desired_expression(scaling: ScalingConfig, metric: CustomMetric, scaled: Scaled, interval_secs: int) -> str:
     """Return the specification's five rules in PromQL, over the record of all players.
 
     A cooldown runs from the evaluation that changed the record, and both directions look at all changes, as the
@@ -105,14 +111,14 @@ def desired_expression(scaling: ScalingConfig, metric: str, scaled: Scaled, inte
     players = f"max({PLAYERS}{scaled.selector})"
     count = f"(max({DESIRED}{scaled.selector}) or max({scaled.replicas}))"
     size = f"ceil({players} / {target})" if left == 100 else f"ceil({players} * 100 / {target * left})"
-    said = f"count by (pod) ({metric}{scaled.pods}) unless on (pod) {_ending(scaled)}"
+    said = f"count by (pod) ({_series(metric, scaled)}) unless on (pod) {_ending(scaled)}"
     up, down = size, size
     if scaling.max_step_up is not None:
         up = f"clamp_max({up}, scalar({count}) + {scaling.max_step_up})"
     if scaling.max_step_down is not None:
         down = f"clamp_min({down}, scalar({count}) - {scaling.max_step_down})"
     grow = [up, f"{players} > {target} * clamp_min({count}, 1)"]
-    shrink = [down, f"{players} * 2 < {target} * {count}", f"count({said}) >= {_running(scaled)}"]
+    shrink = [down, f"{players} * 2 < {target} * {count}", f"count({said}) >= {_alive(scaled, 'Running')}"]
     grow += _rested(scaled, scaling.scale_up_cooldown_secs, interval_secs)
     shrink += _rested(scaled, scaling.scale_down_cooldown_secs, interval_secs)
     lines = ["clamp(", *_branch("", grow), *_branch("or ", shrink), f"  or {count},"]
@@ -122,29 +128,29 @@ def desired_expression(scaling: ScalingConfig, metric: str, scaled: Scaled, inte
 def floor_expression(scaled: Scaled) -> str:
     """Return the highest ordinal in use plus one, in PromQL.
 
-    Ending pods do not count, or a released one would lift the floor again. Where a pod that runs says nothing,
-    there is no floor, and so no scale-down.
+    Ending pods do not count, or a released one would lift the floor again. Where a pod that runs or is pending
+    says nothing, there is no floor, and so no scale-down: its volume may hold a log that is not archived.
     """
     said = f"max by (pod) ({ORDINAL_FLOOR}{scaled.pods}) unless on (pod) {_ending(scaled)}"
-    return f"max({said})\nand (count({said}) >= {_running(scaled)})"
+    return f"max({said})\nand (count({said}) >= {_alive(scaled, 'Pending|Running')})"
 
 
 def _ending(scaled: Scaled) -> str:
     return f'kube_pod_deletion_timestamp{{namespace="{scaled.namespace}"}}'
 
 
-def _running(scaled: Scaled) -> str:
-    phases = f'kube_pod_status_phase{scaled.pods[:-1]},phase="Running"}}'
+def _alive(scaled: Scaled, phases: str) -> str:
+    phases = f'kube_pod_status_phase{scaled.pods[:-1]},phase=~"{phases}"}}'
     return f"sum({phases} unless on (pod) {_ending(scaled)})"
 
 
 def _rested(scaled: Scaled, cooldown_secs: int, interval_secs: int) -> list[str]:
     if not cooldown_secs:
         return []
-    # A change shows between two samples, so the range begins one interval before the cooldown. It is odd by a second,
-    # so that it means the same whether a range includes its beginning (Prometheus 2) or not (3).
-    span = cooldown_secs + interval_secs - 1
-    return [f"(max(changes({DESIRED}{scaled.selector}[{span}s])) or vector(0)) == 0"]
+    # A change shows between two samples, so the range begins one interval before the cooldown. Less a thousandth, it
+    # means the same whether a range includes its beginning (Prometheus 2) or not (3).
+    span = (cooldown_secs + interval_secs) * 1000 - 1
+    return [f"(max(changes({DESIRED}{scaled.selector}[{span}ms])) or vector(0)) == 0"]
 
 
 def _branch(word: str, conditions: list[str]) -> list[str]:

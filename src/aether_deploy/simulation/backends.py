@@ -11,7 +11,7 @@ from aether_deploy.scaling.controller.policy import HpaPolicy
 from aether_deploy.scaling.decision import Hold
 from aether_deploy.scaling.hpa import DESIRED, FLOOR, autoscaler
 from aether_deploy.scaling.keda import scaled_object
-from aether_deploy.scaling.modes import SYNC_SECS, player_metric
+from aether_deploy.scaling.modes import SYNC_SECS
 from aether_deploy.scaling.recording import Scaled
 from aether_deploy.simulation.placing import occupied_floor_evenly
 from aether_deploy.simulation.recorded import RecordedRule
@@ -109,8 +109,9 @@ class RecordedMetric:
         desired = self._rule.evaluate(secs, players, said=running, running=running, replicas=replicas)
         values: list[int | None] = [desired * 1000]
         if len(self._names) > 1:
-            # The floor needs a word of at least one pod.
-            values.append(occupied_floor_evenly(players, running) * 1000 if running else None)
+            # The floor needs a word of every pod.
+            floor = occupied_floor_evenly(players, running)
+            values.append(floor * 1000 if running >= max(replicas, 1) else None)
         return self._controller.sync_whole(secs, replicas, replicas, values)
 
     def wanted_by_pod(self, secs: int, loads: Sequence[int | None], replicas: int) -> int:
@@ -120,19 +121,14 @@ class RecordedMetric:
         desired = self._rule.evaluate(secs, sum(said), said=len(said), running=running, replicas=replicas)
         values: list[int | None] = [desired * 1000]
         if len(self._names) > 1:
-            # The floor needs a word of every pod that runs.
+            # The floor needs a word of every pod.
             floor = _floor(loads, unsaid_is_occupied=False)
-            values.append(floor * 1000 if running and len(said) == running else None)
+            values.append(floor * 1000 if len(said) >= max(replicas, 1) else None)
         return self._controller.sync_whole(secs, replicas, replicas, values)
 
 
 def backend_of(
-    scaling: ScalingConfig,
-    kind: BackendKind,
-    *,
-    kubernetes: str,
-    metrics: Sequence[CustomMetric] = (PLAYERS,),
-    interval_secs: int = SYNC_SECS,
+    scaling: ScalingConfig, kind: BackendKind, *, kubernetes: str, interval_secs: int = SYNC_SECS
 ) -> Backend:
     """Return the backend that scales a StatefulSet by ``scaling``.
 
@@ -140,39 +136,37 @@ def backend_of(
         scaling: The settings.
         kind: ``decide`` asks the rule at each sync; ``hpa`` and ``keda`` are what we render, on a cluster.
         kubernetes: The cluster's version, ``v1.<minor>``.
-        metrics: The workload's metrics. A trace knows players only, so there is no other than that of the pods.
         interval_secs: Pause between two scrapes and between two evaluations of recording rules, seconds.
-
-    Raises:
-        ValueError: If there is another metric than the players of each pod, or not even that.
     """
-    players = player_metric(metrics)
-    if players is None or len(metrics) != 1:
-        others = ", ".join(metric.name for metric in metrics if metric is not players) or "none"
-        raise ValueError(f"a trace holds the players of pods, and no other metric: {others}")
     if kind == "decide":
         return Rule(scaling)
-    policy = policy_of(scaling, players, kind, kubernetes, interval_secs)
+    policy = compile_policy(scaling, kind, kubernetes=kubernetes, interval_secs=interval_secs)
     recorded = {DESIRED, FLOOR} >= {metric.name for metric in policy.metrics}
-    if not recorded:
-        return PodsMetric(policy)
-    rule = RecordedRule(scaling, interval_secs=interval_secs)
-    return RecordedMetric(policy, rule)
+    return (
+        RecordedMetric(policy, RecordedRule(scaling, interval_secs=interval_secs)) if recorded else PodsMetric(policy)
+    )
 
 
-def policy_of(
+def compile_policy(
     scaling: ScalingConfig,
-    players: CustomMetric,
-    kind: Literal["hpa", "keda"],
+    backend: Literal["hpa", "keda"] | None = None,
+    *,
     kubernetes: str,
     interval_secs: int = SYNC_SECS,
 ) -> HpaPolicy:
-    """Return the autoscaler that we render, as the API server of ``kubernetes`` keeps it; of KEDA, the one it makes."""
+    """Return the autoscaler that we render, as the API server of ``kubernetes`` keeps it; of KEDA, the one it makes.
+
+    Args:
+        scaling: The settings; the players of each pod are the only metric.
+        backend: What scales; left out, what the settings say.
+        kubernetes: The cluster's version, ``v1.<minor>``.
+        interval_secs: Pause between two scrapes and between two evaluations of recording rules, seconds.
+    """
     metadata = {"name": "world"}
-    if kind == "keda":
+    if (backend or scaling.backend) == "keda":
         body = scaled_object(
             scaling,
-            (players,),
+            (PLAYERS,),
             Scaled(namespace="replay", kind="StatefulSet", name="world"),
             metadata=metadata,
             prometheus_url="http://prometheus",
@@ -181,7 +175,7 @@ def policy_of(
         return policy_of_scaled_object(body, kubernetes=kubernetes)
     body = autoscaler(
         scaling,
-        (players,),
+        (PLAYERS,),
         metadata=metadata,
         target_kind="StatefulSet",
         target_name="world",

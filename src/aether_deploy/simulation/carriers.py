@@ -131,6 +131,6 @@ class Carrier:
         if metric.name == DESIRED:
             return recorded * 1000
         if metric.name == FLOOR:
-            # The floor needs a word of every pod that runs.
+            # The floor needs a word of every pod.
             return sight.said_floor * 1000 if sight.said and not sight.missing else None
         return self._readings.get(metric.name)

@@ -174,7 +174,8 @@ def _seen_otherwise(onset: Onset) -> str:
     sight, winner = onset.sight, onset.winner
     if isinstance(onset.sync.steps[-1], RecommendationFailed) or winner is None:
         return "D14" if sight.missing else "bounds"
-    if sight.ending_players and RuleInstant(onset.scaling).propose(sight.players, sight.replicas) == onset.gets:
+    without_them = RuleInstant(onset.scaling).propose(sight.players, sight.replicas)
+    if sight.ending_players and not onset.is_recorded and without_them == onset.gets:
         return "D18"
     if sight.missing and (onset.is_recorded or winner.filled_ratio is not None):
         return "D14"
@@ -188,7 +189,9 @@ def _proposed_otherwise(onset: Onset) -> str:
     assert metric is not None
     if onset.is_behind:
         return "lag"
-    if metric.source != "Pods" and winner.kept == "within-tolerance" and winner.replicas != onset.rule_wants:
+    tolerant = onset.policy.down.tolerance or onset.policy.up.tolerance
+    within = tolerant and metric.source != "Pods" and winner.kept == "within-tolerance"
+    if within and winner.replicas != onset.rule_wants:
         if winner.replicas == n:
             return "D20" if onset.rule_wants < n else "D11"
         return "D21" if onset.policy.down.tolerance <= CLUSTER_TOLERANCE else "D22"

@@ -17,7 +17,7 @@ from aether_deploy.scaling.config import ScalingConfig
 from aether_deploy.scaling.controller.policy import HpaPolicy
 from aether_deploy.scaling.decision import Hold, ScaleDown, ScaleUp
 from aether_deploy.scaling.modes import SYNC_SECS, keeps_tolerance
-from aether_deploy.simulation.backends import PLAYERS, policy_of
+from aether_deploy.simulation.backends import compile_policy
 from aether_deploy.simulation.carriers import Carrier, Sight
 from aether_deploy.simulation.causes import Cause, Change, Onset, cause_of
 from aether_deploy.simulation.findings import counted
@@ -124,10 +124,10 @@ def compare_backends(
     found = []
     for backend in able if backends is None else backends:
         if backend == "keda":
-            policy = policy_of(scaling, PLAYERS, "keda", kubernetes, scrape_interval_secs)
+            policy = compile_policy(scaling, "keda", kubernetes=kubernetes, interval_secs=scrape_interval_secs)
         else:
             moded = ScalingConfig(**msgspec.structs.asdict(scaling) | {"mode": backend, "backend": "hpa"})
-            policy = policy_of(moded, PLAYERS, "hpa", kubernetes, scrape_interval_secs)
+            policy = compile_policy(moded, "hpa", kubernetes=kubernetes, interval_secs=scrape_interval_secs)
         found.append(
             compare_policy(
                 scaling,

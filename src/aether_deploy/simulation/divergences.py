@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from aether_deploy.scaling.config import ScalingConfig
+from aether_deploy.scaling.hpa import down_window_secs
 from aether_deploy.scaling.modes import SYNC_SECS, TOLERANCE_SINCE, Mode, budget_policy, keeps_tolerance, mode_of
-from aether_deploy.simulation.backends import PLAYERS, policy_of
+from aether_deploy.simulation.backends import compile_policy
 from aether_deploy.simulation.findings import counted
 from aether_deploy.simulation.instant import Bands, HpaInstant, RuleInstant
 from aether_deploy.simulation.proofs import find_other_size
@@ -27,11 +28,12 @@ def divergences(
         The lines, the gravest first. Everything that a comparison can find on a trace of players is among them.
     """
     mode = mode_of(scaling, kubernetes) if mode is None else mode
+    window = down_window_secs(scaling, mode, scrape_interval_secs)
     moded = ScalingConfig(**{name: getattr(scaling, name) for name in scaling.__struct_fields__} | {"mode": mode})
     found = list(_of_tolerance(moded, kubernetes, mode))
     if mode == "desired":
-        return [*found, *_of_records(moded, scrape_interval_secs)]
-    return [*found, *_of_time(moded), *_of_pods(moded), *_of_sizes(moded, kubernetes)]
+        return [*found, *_of_records(moded, window)]
+    return [*found, *_of_time(moded, window), *_of_pods(moded), *_of_sizes(moded, kubernetes)]
 
 
 def _of_tolerance(scaling: ScalingConfig, kubernetes: str, mode: Mode) -> Iterator[str]:
@@ -43,18 +45,20 @@ def _of_tolerance(scaling: ScalingConfig, kubernetes: str, mode: Mode) -> Iterat
     elif not keeps_tolerance(kubernetes):
         yield (
             f"before v1.{TOLERANCE_SINCE} tolerances are dropped: within a tenth of the wanted count nothing changes "
-            f"({'D11' if mode == 'desired' else 'D10, D11'})"
+            f"({'D11, D20' if mode == 'desired' else 'D10, D11'})"
         )
+        if mode == "desired":
+            yield "within a tenth the count of pods that are there is taken, and ending pods bounce back (D21)"
 
 
-def _of_time(scaling: ScalingConfig) -> Iterator[str]:
+def _of_time(scaling: ScalingConfig, window: int) -> Iterator[str]:
     up, down = scaling.scale_up_cooldown_secs, scaling.scale_down_cooldown_secs
     if up:
         yield f"a second scale-up does not wait {up} s after the first (D3), nor after a scale-down (D7)"
     yield (
-        f"a scale-down waits until no higher count was wanted for {down} s, and not until {down} s after the last "
+        f"a scale-down waits until no higher count was wanted for {window} s, and not until {down} s after the last "
         "change: dips and lows between peaks remove nothing (D5, D6, D7, D8)"
-        if down
+        if window
         else "a scale-down waits for nothing, and a further one neither (D3)"
     )
     budget = budget_policy(scaling)
@@ -71,8 +75,7 @@ def _of_pods(scaling: ScalingConfig) -> Iterator[str]:
         yield "it does not know which pods are occupied, and removes them (occupied)"
 
 
-def _of_records(scaling: ScalingConfig, scrape_interval_secs: int) -> Iterator[str]:
-    window = 2 * max(scrape_interval_secs, SYNC_SECS)
+def _of_records(scaling: ScalingConfig, window: int) -> Iterator[str]:
     yield (
         f"a scale-down waits until no higher count was recorded for {window} s: it comes as much later, and a shorter "
         "dip removes nothing (D5, D6, D7, D8)"
@@ -88,7 +91,7 @@ def _of_sizes(scaling: ScalingConfig, kubernetes: str) -> Iterator[str]:
     if scaling.max_replicas - scaling.min_replicas > _SIZES_TRIED:
         yield "sizes are reckoned in floats, and some are one pod larger (D12)"
         return
-    policy = policy_of(scaling, PLAYERS, "hpa", kubernetes)
+    policy = compile_policy(scaling, "hpa", kubernetes=kubernetes)
     case = find_other_size(RuleInstant(scaling), Bands(HpaInstant(policy, scaling)))
     if case is not None:
         wanted, gets = case

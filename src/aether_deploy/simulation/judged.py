@@ -9,7 +9,7 @@ from aether_deploy.problems import ConfigError
 from aether_deploy.scaling.config import ScalingConfig
 from aether_deploy.scaling.controller.policy import HpaPolicy
 from aether_deploy.scaling.modes import TOLERANCE_SINCE, keeps_tolerance, mode_of
-from aether_deploy.simulation.backends import PLAYERS, policy_of
+from aether_deploy.simulation.backends import compile_policy
 from aether_deploy.simulation.findings import Settings, joined
 from aether_deploy.simulation.instant import Bands, HpaInstant, RuleInstant, player_metric_of
 
@@ -94,7 +94,7 @@ class Judged:
         )
 
     def _compiled(self, scaling: ScalingConfig) -> HpaPolicy:
-        return policy_of(scaling, PLAYERS, scaling.backend, self.kubernetes, self.scrape_interval_secs)
+        return compile_policy(scaling, kubernetes=self.kubernetes, interval_secs=self.scrape_interval_secs)
 
 
 def _essence(hpa: HpaPolicy) -> HpaPolicy:
@@ -102,13 +102,3 @@ def _essence(hpa: HpaPolicy) -> HpaPolicy:
     metric = player_metric_of(hpa)
     metrics = () if metric is None else (msgspec.structs.replace(metric, name=""),)
     return msgspec.structs.replace(hpa, metrics=metrics)
-
-
-def compile_hpa(scaling: ScalingConfig, *, kubernetes: str, scrape_interval_secs: int = 15) -> HpaPolicy:
-    """Return the autoscaler that ``scaling`` becomes for a world, as the API server of ``kubernetes`` keeps it."""
-    return policy_of(scaling, PLAYERS, "hpa", kubernetes, scrape_interval_secs)
-
-
-def compile_keda(scaling: ScalingConfig, *, kubernetes: str, scrape_interval_secs: int = 15) -> HpaPolicy:
-    """Return the autoscaler that KEDA makes of the ScaledObject that ``scaling`` becomes for a world."""
-    return policy_of(scaling, PLAYERS, "keda", kubernetes, scrape_interval_secs)

@@ -19,6 +19,7 @@ budget or an occupied pod keeps more than the size for the players, a pod's wort
 ``window-short``    One sample decides.
 ``period-short``    A policy's period is over before the next sync.
 ``surge``           A declared surge is not served, or late.
+``zone-loss``       Declared players may not fit when a zone is lost (see ``zone_headroom``).
 ==================  ===============================================================================================
 """
 

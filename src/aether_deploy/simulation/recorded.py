@@ -2,18 +2,20 @@
 
 import math
 
+import msgspec
+
 from aether_deploy.scaling.config import ScalingConfig
+from aether_deploy.scaling.decision import Hold, decide_replicas
 
 
 class RecordedRule:
     """The wanted count of mode ``desired``: what ``scaling.recording`` writes in PromQL.
 
-    The count that it decides about is its own last record, and the workload's only before there is one. A cooldown
-    holds as long as both samples around a change lie within its range.
+    The count that it decides about is its own last record, and the workload's only before there is one. Its cooldowns
+    run from the evaluation that changed the record. A budget is not its concern: the autoscaler keeps that.
 
     Rule:
-        ``aether_deploy.scaling.recording.desired_expression``; Prometheus, "Querying basics": a range leaves out
-        its beginning.
+        ``aether_deploy.scaling.recording.desired_expression``.
     """
 
     def __init__(self, scaling: ScalingConfig, *, interval_secs: int) -> None:
@@ -23,46 +25,31 @@ class RecordedRule:
             scaling: The settings.
             interval_secs: Pause between two evaluations, seconds.
         """
-        self._sizing = scaling.sizing
-        self._up_secs = _range_secs(scaling.scale_up_cooldown_secs, interval_secs)
-        self._down_secs = _range_secs(scaling.scale_down_cooldown_secs, interval_secs)
+        self._sizing = msgspec.structs.replace(scaling.sizing, removed_per_hour=None)
+        self._interval_secs = interval_secs
         self._record: int | None = None
-        self._record_secs = 0.0
-        # When the record was last another one than now.
-        self._other_secs = -math.inf
+        self._evaluated_at = self._changed_at = -math.inf
 
     def evaluate(self, secs: float, players: int, *, said: int, running: int, replicas: int) -> int:
-        """Return the count that the rule records at ``secs``.
+        """Return the count that is recorded at ``secs``; between two evaluations it is the last one.
 
         Args:
-            secs: The time of the evaluation.
+            secs: The time.
             players: Players on all pods together.
             said: How many pods say how many players they have.
             running: How many pods run.
             replicas: How many pods the workload is to have; heeded where there is no record.
         """
-        sizing = self._sizing
+        if self._record is not None and secs < self._evaluated_at + self._interval_secs:
+            return self._record
         count = replicas if self._record is None else self._record
-        wanted = count
-        if players > sizing.target * max(count, 1):
-            if self._other_secs <= secs - self._up_secs:
-                wanted = sizing.needed(players)
-                if sizing.step_up is not None:
-                    wanted = min(wanted, count + sizing.step_up)
-        elif 2 * players < sizing.target * count and said >= running and self._other_secs <= secs - self._down_secs:
-            wanted = sizing.needed(players)
-            if sizing.step_down is not None:
-                wanted = max(wanted, count - sizing.step_down)
-        wanted = min(max(wanted, sizing.least), sizing.most)
+        sizing = self._sizing
+        wanted = min(max(count, sizing.least), sizing.most)
+        since = secs - self._changed_at
+        decision = decide_replicas(sizing, players=players, replicas=count, since_up_secs=since, since_down_secs=since)
+        if not isinstance(decision, Hold) and (decision.target_replicas >= wanted or said >= running):
+            wanted = decision.target_replicas
         if self._record is not None and wanted != self._record:
-            self._other_secs = self._record_secs
-        self._record, self._record_secs = wanted, secs
+            self._changed_at = secs
+        self._record, self._evaluated_at = wanted, secs
         return wanted
-
-
-def _range_secs(cooldown_secs: int, interval_secs: int) -> float:
-    """Return the range in which a change counts, seconds; without a cooldown none does.
-
-    A change shows between two samples, so the range begins one interval before the cooldown.
-    """
-    return cooldown_secs + interval_secs - 1 if cooldown_secs else -math.inf

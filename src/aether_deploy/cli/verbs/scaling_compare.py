@@ -11,6 +11,7 @@ from aether_deploy.cli.progress import steps
 from aether_deploy.cli.scaled import Scaled, ask, chosen, open_trace, trace_option, world_options
 from aether_deploy.scaling.modes import keeps_tolerance, mode_of
 from aether_deploy.simulation.compare import BackendName, Compared, Difference, compare_backends
+from aether_deploy.simulation.divergences import divergences
 from aether_deploy.simulation.picture import duration_text
 from aether_deploy.simulation.traces import Trace
 
@@ -47,7 +48,8 @@ def command(
     """Compare autoscalers with the rule on a trace of players: where each first differs, and why.
 
     A backend is a mode of the HorizontalPodAutoscaler, or KEDA. Up to a difference, rule and autoscaler have the
-    same pods; of each cause the first difference is shown. Exit 1 if the backend that is rendered differs, or, with
+    same pods; of each cause the first difference is shown. At the end stands everything that what is rendered can do
+    otherwise, whether this trace shows it or not. Exit 1 if the backend that is rendered differs, or, with
     --backend, one of those that are named.
     """
     question = ask(files, environment, settings, verb="scaling compare", as_json=as_json, quiet=quiet)
@@ -60,18 +62,23 @@ def command(
     found = _compared(scaled, trace, backends or _runnable(scaled), start, quiet=quiet or as_json)
     rendered = _rendered(scaled)
     exact = all(each.exact for each in found if backends or each.backend == rendered)
+    others = divergences(scaled.scaling, scaled.kubernetes, scrape_interval_secs=scaled.interval_secs)
     if as_json:
         result = {
             **scaled.values(),
             "rendered": rendered,
             "start_replicas": start,
             "compared": [_values(each) for each in found],
+            "divergences": others,
         }
         print_json(envelope("scaling compare", ok=exact, problems=problems, result=result))
     else:
         click.echo(f"{scaled.title}, Kubernetes {scaled.kubernetes}, from {count(start, 'pod')}")
         for each in found:
             click.echo(_text(each, rendered))
+        if others and not quiet:
+            click.echo(f"what {rendered} does otherwise than the rule, whatever the trace:")
+            click.echo("\n".join(f"  {each}" for each in others))
     return 0 if exact else 1
 
 

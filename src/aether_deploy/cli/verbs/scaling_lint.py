@@ -8,7 +8,7 @@ import msgspec
 
 from aether_deploy.cli.inputs import file_arguments
 from aether_deploy.cli.output import count, envelope, print_json
-from aether_deploy.cli.scaled import Question, Scaled, ask, distinct, world_options
+from aether_deploy.cli.scaled import Question, Scaled, ask, meant, world_options
 from aether_deploy.problems import ConfigError, Problem, shown
 from aether_deploy.simulation.findings import Finding
 from aether_deploy.simulation.lint import lint_policy
@@ -56,7 +56,7 @@ def command(
     question = ask(files, environment, settings, verb="scaling lint", as_json=as_json, quiet=quiet)
     if isinstance(question, int):
         return question
-    workloads, warnings = _judged(question, distinct(question, world, region, k8s))
+    workloads, warnings = _judged(question, meant(question, world, region, k8s))
     linted = [_lint(scaled, declared, change, zone_loss) for scaled in workloads]
     problems = question.warn(warnings)
     graves = [finding for each in linted for finding in each.findings if finding.severity != "note"]

@@ -30,7 +30,9 @@ def policy_of_scaled_object(
 
 
 def autoscaler_of_scaled_object(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the HorizontalPodAutoscaler that KEDA makes of ``body``: ``keda-hpa-`` and the ScaledObject's name.
+    """Return the HorizontalPodAutoscaler that KEDA makes of ``body``, named ``keda-hpa-`` and as that.
+
+    Its metrics are named as their triggers are, and on the cluster ``s<number>-<type>``.
 
     Raises:
         KeyError: If a trigger says no threshold, as scalers of some types do not.
