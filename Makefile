@@ -40,6 +40,7 @@ test-full: tools  ## Run all tests with every program that they judge by.
 
 tools: controlplane  ## Build and install all programs that tests judge by (needs Go 1.26).
 	$(BIN)/python -m aether_deploy.lab --k8s v1.35.4
+	$(BIN)/python -m aether_deploy.lab prometheus-adapter kube-state-metrics
 	$(BIN)/python -m tools.programs
 
 controlplane: $(VENV)/.installed-dev  ## Find or build the programs of a Kubernetes control plane (needs Go 1.26).

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from aether_deploy import ScalingConfig
 from aether_deploy.scaling.controller.reconcile import HpaController
 from aether_deploy.scaling.controller.seen import PodTotals, Seen
-from aether_deploy.simulation.backends import PLAYERS, BackendKind, backend_of, policy_of
+from aether_deploy.simulation.backends import PLAYERS, BackendKind, backend_of, compile_policy
 from aether_deploy.simulation.replay import Replay, Row
 
 SYNC_SECS = 15
@@ -100,7 +100,7 @@ def _rows(pods: int, syncs: int) -> Iterator[tuple[int, Row]]:
 
 def _against_explaining(syncs: int = 20_000) -> float:
     """Return how many times as fast a sync of the fast controller is, replay and all."""
-    policy = policy_of(SETTINGS, PLAYERS, "hpa", KUBERNETES, SYNC_SECS)
+    policy = compile_policy(SETTINGS, "hpa", kubernetes=KUBERNETES, interval_secs=SYNC_SECS)
     ratios = []
     for _ in range(ROUNDS):
         controller, replicas = HpaController(policy), 8

@@ -22,12 +22,23 @@ STORAGE_CLASSES = ("ssd", "fast-ssd")
 
 @contextlib.contextmanager
 def boot_for_tests(
-    version: str = NEWEST, *, per_zone: int = 3, pace: Pace | None = None, zones: Sequence[str] = ZONES
+    version: str = NEWEST,
+    *,
+    per_zone: int = 3,
+    pace: Pace | None = None,
+    zones: Sequence[str] = ZONES,
+    records_autoscalers: bool = False,
 ) -> Iterator[ControlPlane]:
     """Boot a control plane, or end the calling test where its programs are missing."""
     nodes = fake_nodes(zones, region="us-east-1", per_zone=per_zone)
     try:
-        plane = ControlPlane(version, nodes=nodes, storage_classes=STORAGE_CLASSES, pace=pace)
+        plane = ControlPlane(
+            version,
+            nodes=nodes,
+            storage_classes=STORAGE_CLASSES,
+            pace=pace,
+            records_autoscalers=records_autoscalers,
+        )
     except MissingProgramsError as error:
         miss(str(error))
     with plane:

@@ -8,12 +8,15 @@ from aether_deploy.lab.__main__ import main
 from aether_deploy.lab.building import BuildError, bring_program
 from aether_deploy.lab.programs import (
     ETCD,
+    KUBE_STATE_METRICS,
     KUBERNETES,
     KWOK,
+    METRICS_PROGRAMS,
     NEWEST,
     NEWEST_PATCHES,
     MissingProgramsError,
     control_plane_programs,
+    find_metrics_programs,
     find_program,
     find_programs,
     kubernetes_program,
@@ -146,7 +149,7 @@ def _buildable() -> list[str]:
 
 def test_the_newest_version_can_be_built() -> None:
     assert NEWEST in _buildable()
-    assert all(program.pinned for program in control_plane_programs(NEWEST))
+    assert all(program.pinned for program in (*control_plane_programs(NEWEST), *METRICS_PROGRAMS))
     assert not kubernetes_program("kubectl", "v1.37.1").pinned
 
 
@@ -162,6 +165,34 @@ def test_a_minor_that_nobody_knows_has_no_judge() -> None:
     assert str(refused.value) == (
         "no version of Kubernetes v1.99 is known to judge by\n"
         "  fix: known are v1.34, v1.35, v1.36, v1.37; --k8s names another"
+    )
+
+
+def test_those_that_metrics_come_by_are_found_together(tmp_path: Path) -> None:
+    paths = {each.name: put(each.cached) for each in METRICS_PROGRAMS}
+    prometheus = put(tmp_path / "bin" / "prometheus")
+
+    assert find_metrics_programs() == {**paths, "prometheus": prometheus}
+
+
+def test_of_those_that_metrics_come_by_the_missing_are_named_with_what_brings_each(tmp_path: Path) -> None:
+    with pytest.raises(MissingProgramsError) as refused:
+        find_metrics_programs()
+
+    assert str(refused.value) == (
+        "metrics need programs that are not on this machine: prometheus-adapter, kube-state-metrics, prometheus\n"
+        "  fix: `python -m aether_deploy.lab prometheus-adapter kube-state-metrics` builds what needs Go; "
+        "`apt-get install --no-install-recommends prometheus` brings prometheus, where there is Debian"
+    )
+
+    put(KUBE_STATE_METRICS.cached)
+    put(tmp_path / "bin" / "prometheus")
+    with pytest.raises(MissingProgramsError) as refused:
+        find_metrics_programs()
+
+    assert str(refused.value) == (
+        "metrics need programs that are not on this machine: prometheus-adapter\n"
+        "  fix: `python -m aether_deploy.lab prometheus-adapter` builds what needs Go"
     )
 
 
@@ -211,6 +242,35 @@ def test_what_is_built_appears_complete_with_its_version_and_is_built_once(
     assert call.endswith("k8s.io/kubernetes/cmd/kube-apiserver")
     assert capfd.readouterr().out == f"{API_SERVER.cached}\n" * 2
     assert _left(API_SERVER.cached.parent) == [".lock", "kube-apiserver"]
+
+
+@pytest.mark.parametrize(
+    "name, package",
+    [
+        ("prometheus-adapter", "sigs.k8s.io/prometheus-adapter/cmd/adapter"),
+        ("kube-state-metrics", "k8s.io/kube-state-metrics/v2"),
+    ],
+)
+def test_what_metrics_come_by_is_built_from_modules_of_its_own(name: str, package: str, tmp_path: Path) -> None:
+    put(
+        tmp_path / "bin" / "go",
+        f'echo "$PWD: $*" >> {tmp_path}/calls\nwhile [ "$1" != -o ]; do shift; done\necho x > "$2"',
+    )
+
+    assert main([name]) == 0
+
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    assert call.split(": ")[0].endswith(f"modules/{name}")
+    assert call.endswith(f"{name} {package}")
+
+
+def test_what_metrics_come_by_is_brought_on_request_and_listed_always(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 3
+
+    assert "prometheus-adapter" not in capsys.readouterr().err
+    assert main(["--list"]) == 0
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert {program.name for program in (*control_plane_programs(NEWEST), *METRICS_PROGRAMS)} <= listed
 
 
 def test_another_patch_is_never_built_from_the_modules_of_the_pinned_one(

@@ -1,7 +1,8 @@
 """Bring what a control plane needs: ``python -m aether_deploy.lab [NAME ...]``.
 
 That is its programs, and the definitions of the custom kinds that we render. Each goes into the user's cache by
-name and version, and is built once. Exit code 3 where one cannot be brought.
+name and version, and is built once. Exit code 3 where one cannot be brought. What autoscalers take their metrics
+from is brought where it is named.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from aether_deploy.lab.building import bring_program, say
 from aether_deploy.lab.crds import CUSTOM_KINDS, bring_definition, find_definition
-from aether_deploy.lab.programs import BRING, NEWEST, control_plane_programs, find_program
+from aether_deploy.lab.programs import BRING, METRICS_PROGRAMS, NEWEST, control_plane_programs, find_program
 from aether_deploy.problems import EffectError
 
 
@@ -24,6 +25,7 @@ class _Piece(NamedTuple):
     version: str
     find: Callable[[], Path | None]
     bring: Callable[[], Path]
+    on_request: bool = False
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,12 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=BRING, description="Bring what a control plane needs.")
     parser.add_argument("--k8s", metavar="VERSION", default=NEWEST, help="of Kubernetes; %(default)s if left out")
     parser.add_argument("--list", action="store_true", help="say what is there and where, and bring nothing")
-    parser.add_argument("names", metavar="NAME", nargs="*", help="left out, all")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="left out, all that a control plane needs")
     given = parser.parse_args(arguments)
     pieces = {piece.name: piece for piece in _pieces(given.k8s)}
     if unknown := sorted(set(given.names) - pieces.keys()):
         parser.error(f"unknown program {unknown[0]}; known are {', '.join(pieces)}")
-    wanted = [pieces[name] for name in given.names] or list(pieces.values())
+    wanted = [pieces[name] for name in given.names]
+    wanted = wanted or [piece for piece in pieces.values() if given.list or not piece.on_request]
     if given.list:
         sys.stdout.write("".join(_line(piece, max(map(len, pieces)) + 2) for piece in wanted))
         return 0
@@ -52,8 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _pieces(version: str) -> list[_Piece]:
     programs = [
-        _Piece(each.name, each.version, partial(find_program, each), partial(bring_program, each))
-        for each in control_plane_programs(version)
+        _Piece(
+            each.name, each.version, partial(find_program, each), partial(bring_program, each), each in METRICS_PROGRAMS
+        )
+        for each in (*control_plane_programs(version), *METRICS_PROGRAMS)
     ]
     definitions = [
         _Piece(each.name, each.version, partial(find_definition, each), partial(bring_definition, each))

@@ -13,6 +13,7 @@ from aether_deploy.lab.client import Client
 from aether_deploy.lab.flags import (
     Pace,
     api_server_flags,
+    audit_policy,
     controller_manager_flags,
     etcd_flags,
     kubeconfig,
@@ -62,6 +63,7 @@ class ControlPlane:
         pace: Pace | None = None,
         programs: Mapping[str, Path] | None = None,
         ports: Sequence[int] | None = None,
+        records_autoscalers: bool = False,
     ) -> None:
         """Prepare a control plane; nothing runs before the block is entered.
 
@@ -72,6 +74,7 @@ class ControlPlane:
             pace: How fast the controllers react.
             programs: Where the programs lie; left out, they are looked for.
             ports: Ports to use, for tests; left out, free ones.
+            records_autoscalers: Write down what autoscalers read, propose and do.
 
         Raises:
             MissingProgramsError: Programs, or the extra ``[lab]``, are not on this machine.
@@ -84,6 +87,7 @@ class ControlPlane:
         self._pace = pace or Pace()
         self._programs = dict(programs or find_programs(control_plane_programs(version)))
         self._ports = list(ports or ())
+        self._recorded = records_autoscalers
         self._held: list[socket.socket] = []
         self._place: Workplace | None = None
         self._daemons: dict[str, Daemon] = {}
@@ -245,11 +249,14 @@ class ControlPlane:
         for user, _, _ in CLIENTS:
             (self.folder / f"{user}.kubeconfig").write_text(kubeconfig(self.folder, user, api), "utf-8")
         self._start("etcd", etcd_flags(self.folder, etcd, peers))
-        self._start("kube-apiserver", api_server_flags(self.folder, api, etcd, self._pace))
+        if self._recorded:
+            (self.folder / "audit.yaml").write_text(audit_policy(), "utf-8")
+        self._start("kube-apiserver", api_server_flags(self.folder, api, etcd, self._pace, recorded=self._recorded))
         self.client = Client.from_certificates(api, self.folder, USER)
         asked = Client.from_certificates(api, self.folder, USER, timeout_secs=_ASK_SECS)
         self._ready("kube-apiserver", lambda: asked.text("/readyz") == "ok")
-        self._start("kube-controller-manager", controller_manager_flags(self.folder, controllers, self._pace))
+        flags = controller_manager_flags(self.folder, controllers, self._pace, recorded=self._recorded)
+        self._start("kube-controller-manager", flags)
         self._start("kube-scheduler", scheduler_flags(self.folder, scheduler))
         for file, text in (("volumes", volume_stages(self.nodes)), ("kubelets", kubelet_stages())):
             (self.folder / f"{file}.yaml").write_text(text, "utf-8")

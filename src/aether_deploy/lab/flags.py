@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+AUTOSCALER = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
+"""The user as which the controller of HorizontalPodAutoscalers asks and acts."""
+
 _UNTHROTTLED = ("--kube-api-qps=500", "--kube-api-burst=1000")  # else a thousand pods take minutes to be made
 
 
@@ -38,9 +41,34 @@ def etcd_flags(at: Path, port: int, peers: int) -> list[str]:
     ]
 
 
-def api_server_flags(at: Path, port: int, etcd: int, pace: Pace) -> list[str]:
-    """Return the flags of kube-apiserver."""
+AUDIT_LOG = "audit.log"
+"""File in the folder of a control plane that records its autoscalers: what their controller asked and was told."""
+
+
+def audit_policy() -> str:
+    """Return the policy by which kube-apiserver records the counts that autoscalers read and write."""
+    policy = {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "omitManagedFields": True,
+        "rules": [
+            {
+                "level": "RequestResponse",
+                "users": [AUTOSCALER],
+                "resources": [{"group": "apps", "resources": ["*/scale"]}],
+            },
+            {"level": "None"},
+        ],
+    }
+    return json.dumps(policy)
+
+
+def api_server_flags(at: Path, port: int, etcd: int, pace: Pace, *, recorded: bool = False) -> list[str]:
+    """Return the flags of kube-apiserver; ``recorded``, it writes down what autoscalers do."""
+    audit = [f"--audit-policy-file={at / 'audit.yaml'}", f"--audit-log-path={at / AUDIT_LOG}"]
     return [
+        *(audit if recorded else ()),
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         "--endpoint-reconciler-type=none",  # else: "cannot use public IP 127.0.0.1"
@@ -68,14 +96,16 @@ def api_server_flags(at: Path, port: int, etcd: int, pace: Pace) -> list[str]:
     ]
 
 
-def controller_manager_flags(at: Path, port: int, pace: Pace) -> list[str]:
-    """Return the flags of kube-controller-manager."""
+def controller_manager_flags(at: Path, port: int, pace: Pace, *, recorded: bool = False) -> list[str]:
+    """Return the flags of kube-controller-manager; ``recorded``, it logs what autoscalers propose."""
     return [
+        *(["--vmodule=horizontal=4"] if recorded else ()),
         *_component_flags(at, "kube-controller-manager", port),
         "--use-service-account-credentials=true",
         f"--service-account-private-key-file={at / 'service-accounts.key'}",
         f"--root-ca-file={at / 'ca.crt'}",
         f"--horizontal-pod-autoscaler-sync-period={pace.hpa_sync_secs}s",
+        "--concurrent-horizontal-pod-autoscaler-syncs=20",  # or many that look often wait for each other
         f"--node-monitor-grace-period={pace.node_grace_secs}s",
         "--node-monitor-period=2s",
         "--node-eviction-rate=10",

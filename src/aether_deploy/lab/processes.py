@@ -22,7 +22,7 @@ _POLL_SECS = 0.05
 _LOG_LINES = 6
 # klog marks errors and fatal ones; the others are what Go programs say before they end.
 _TELLING = re.compile(
-    r"^[EF]\d{4} |\bpanic:|\bfatal\b|\berror:|^Error|\"level\":\"(error|fatal|panic)\"", re.IGNORECASE
+    r"^[EF]\d{4} |\bpanic:|\bfatal\b|\berror:|^Error|\blevel=error\b|\"level\":\"(error|fatal|panic)\"", re.IGNORECASE
 )
 
 

@@ -1,4 +1,4 @@
-"""The programs of a control plane: which there are, and where one lies that has the wanted version.
+"""The programs of a control plane and of what measures it: which there are, and where one lies that may serve.
 
 A program is looked for in the folder that ``KUBEBUILDER_ASSETS`` names (as ``setup-envtest`` fills it), in the
 user's cache, and on PATH. Only the cache knows versions by name; elsewhere the program is asked.
@@ -87,6 +87,29 @@ KWOK = Program(
     name="kwok", version="v0.8.0", package="sigs.k8s.io/kwok/cmd/kwok", folder="kwok", any_version=True
 )  # fmt: skip
 
+PROMETHEUS_ADAPTER = Program(
+    name="prometheus-adapter",
+    version="v0.12.0",
+    package="sigs.k8s.io/prometheus-adapter/cmd/adapter",
+    module="prometheus-adapter",
+    folder="prometheus-adapter",
+    any_version=True,
+)
+KUBE_STATE_METRICS = Program(
+    name="kube-state-metrics",
+    version="v2.15.0",
+    package="k8s.io/kube-state-metrics/v2",
+    module="kube-state-metrics",
+    folder="kube-state-metrics",
+    any_version=True,
+)
+METRICS_PROGRAMS = (PROMETHEUS_ADAPTER, KUBE_STATE_METRICS)
+"""What an autoscaler's metrics come by, beside Prometheus, which is not built here."""
+
+PROMETHEUS = "prometheus"
+INSTALL_PROMETHEUS = "apt-get install --no-install-recommends prometheus"
+"""What brings ``prometheus`` and ``promtool`` where there is Debian."""
+
 
 def control_plane_programs(version: str) -> tuple[Program, ...]:
     """Return everything that a control plane of Kubernetes ``version`` runs."""
@@ -130,6 +153,24 @@ def find_programs(programs: Iterable[Program]) -> dict[str, Path]:
     if missing := [program for program, path in found if path is None]:
         raise MissingProgramsError(_missing_text(missing))
     return {program.name: path for program, path in found if path is not None}
+
+
+def find_metrics_programs() -> dict[str, Path]:
+    """Return where each program lies that an autoscaler's metrics come by, Prometheus included, by name.
+
+    Raises:
+        MissingProgramsError: Some are not there; all of them are named, and what brings each.
+    """
+    found = {program.name: find_program(program) for program in METRICS_PROGRAMS}
+    on_path = shutil.which(PROMETHEUS)
+    found[PROMETHEUS] = Path(on_path) if on_path else None
+    if missing := [name for name, path in found.items() if path is None]:
+        built = " ".join(name for name in missing if name != PROMETHEUS)
+        fixes = [f"`{BRING} {built}` builds what needs Go"] if built else []
+        fixes += [f"`{INSTALL_PROMETHEUS}` brings prometheus, where there is Debian"] if PROMETHEUS in missing else []
+        reason = f"metrics need programs that are not on this machine: {', '.join(missing)}"
+        raise MissingProgramsError(f"{reason}\n  fix: {'; '.join(fixes)}")
+    return {name: path for name, path in found.items() if path is not None}
 
 
 def need_programs(versions: Iterable[str]) -> None:

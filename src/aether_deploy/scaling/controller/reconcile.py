@@ -96,8 +96,15 @@ class HpaController:
         self._ups = ChangeLog()
         self._downs = ChangeLog()
 
-    def sync(self, now_secs: float, seen: Seen) -> Sync:
-        """Return what the controller does at ``now_secs`` with what is ``seen``, and remember it."""
+    def sync(self, now_secs: float, seen: Seen, *, written_secs: float | None = None) -> Sync:
+        """Return what the controller does at ``now_secs`` with what is ``seen``, and remember it.
+
+        Args:
+            now_secs: When it looks.
+            seen: What it sees.
+            written_secs: When the API server has taken its change; None is at once. Rates count from then.
+        """
+        written = now_secs if written_secs is None else written_secs
         policy, replicas = self.policy, seen.spec_replicas
         self._set("AbleToScale", True, "SucceededGetScale")
         if self._history is None:
@@ -108,7 +115,7 @@ class HpaController:
             return self._ended(replicas, [ScalingDisabled(replicas=0)])
         outside = _outside(policy, replicas)
         if outside is not None:
-            return self._written(now_secs, replicas, outside.replicas, [outside], ())
+            return self._written(written, replicas, outside.replicas, [outside], ())
 
         proposals = tuple(propose(policy, metric, seen, now_secs, self._initialization) for metric in policy.metrics)
         recommended = _recommend(proposals, replicas)
@@ -120,7 +127,7 @@ class HpaController:
         if replicas == 0 and own_zero and desired < policy.min_replicas:
             desired = policy.min_replicas
             steps.append(ReplicaLimit(replicas=desired, wanted=0, bound="minReplicas"))
-        return self._written(now_secs, replicas, desired, steps, proposals)
+        return self._written(written, replicas, desired, steps, proposals)
 
     @property
     def _is_own_zero(self) -> bool:
@@ -188,7 +195,7 @@ class HpaController:
 
     def _written(
         self,
-        now_secs: float,
+        at_secs: float,
         replicas: int,
         desired: int,
         steps: list[Reason],
@@ -201,9 +208,9 @@ class HpaController:
         self._set("AbleToScale", True, "SucceededRescale")
         if policy.has_behavior:
             if desired > replicas:
-                self._ups.store(now_secs, desired - replicas, policy.up.longest_period_secs)
+                self._ups.store(at_secs, desired - replicas, policy.up.longest_period_secs)
             else:
-                self._downs.store(now_secs, replicas - desired, policy.down.longest_period_secs)
+                self._downs.store(at_secs, replicas - desired, policy.down.longest_period_secs)
         if policy.from_zero == "own-zero":
             to_zero = desired == 0 and policy.min_replicas == 0 and _reads_the_whole(policy)
             self._set("ScaledToZero", to_zero, "ScaledToZero" if to_zero else "NotScaledToZero")
