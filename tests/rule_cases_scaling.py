@@ -18,6 +18,12 @@ def scaled(*, metrics: tuple[str, ...] = ("Pods",), **scaling: Any) -> dict[str,
     return {**GATEWAY, "scaling": scaling, "custom_metrics": named}
 
 
+def adapter_of(kind: Any) -> dict[str, Any]:
+    return {**WATCHED, "metrics_adapter": kind}
+
+
+QUEUED = {**scaled(metrics=("External",)), "name": "lobby"}
+
 SCALINGS: dict[str, RuleCase] = {
     "a cluster that drops tolerances is asked for mode pods": RuleCase(
         rule="Platform.versions_carry_the_fields",
@@ -115,6 +121,19 @@ SCALINGS: dict[str, RuleCase] = {
             "$.services[0].scaling.mode: is 'pods'; KEDA has no metrics of pods, and an average within tolerance lets "
             "ending pods bounce back\n"
             "  fix: set it to auto or desired, or use backend: hpa"
+        ],
+    ),
+    "two serve external metrics": RuleCase(
+        rule="Platform.external_metrics_have_one_server",
+        bad={"services": [scaled(backend="keda"), QUEUED], "observability": {**WATCHED, "metrics_adapter": True}},
+        good={
+            "services": [scaled(backend="keda"), QUEUED],
+            "observability": {**WATCHED, "metrics_adapter": "existing"},
+        },
+        says=[
+            "$.observability.metrics_adapter: is true; registers the API of external metrics for 'lobby' in cluster "
+            "'us-east-1', and so does KEDA, which scales 'gateway': a cluster has one\n"
+            "  fix: scale 'lobby' by KEDA too, or by a metric of another type"
         ],
     ),
     "ending pods bounce back": RuleCase(

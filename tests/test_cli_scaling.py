@@ -78,7 +78,7 @@ WRONG_CHOICES = {
         "--region eu-west-1: world-server does not scale there\n  fix: name one of them: us-east-1\n",
     ),
     "an unknown version": (
-        SMALL, ["--k8s", "1.33"], "--k8s 1.33: no version that is known\n  fix: did you mean 'v1.37'?\n",
+        SMALL, ["--k8s", "1.33"], "--k8s 1.33: no version that is known\n  fix: known are v1.34, v1.35, v1.36, v1.37\n",
     ),
     "no version": (
         SMALL, ["--k8s", "new"],

@@ -47,10 +47,8 @@ def test_the_adapter_comes_with_its_rights_and_the_registration_last() -> None:
         "ServiceAccount aether-prod-metrics-adapter",
         "ConfigMap aether-prod-metrics-adapter-config",
         "ClusterRole aether-prod-metrics-adapter-reads",
-        "ClusterRole aether-prod-metrics-adapter-serves",
         "ClusterRoleBinding aether-prod-metrics-adapter-delegates",
         "ClusterRoleBinding aether-prod-metrics-adapter-reads",
-        "ClusterRoleBinding aether-prod-metrics-adapter-serves",
         "RoleBinding aether-prod-metrics-adapter",
         "Service aether-prod-metrics-adapter",
         "Deployment aether-prod-metrics-adapter",
@@ -97,10 +95,6 @@ def test_a_metric_of_something_outside_has_an_api_of_its_own() -> None:
 
     assert named(bodies)[-1] == "APIService v1beta1.external.metrics.k8s.io"
     assert queries(config_in(bodies), "externalRules") == ['queue{namespace!=""}']
-    (serves,) = (
-        body for body in bodies if body["kind"] == "ClusterRole" and body["metadata"]["name"].endswith("serves")
-    )
-    assert serves["rules"][0]["apiGroups"] == ["external.metrics.k8s.io"]
 
 
 @pytest.mark.parametrize("metric_type", ["Pods", "Object"])

@@ -310,5 +310,5 @@ def _version(text: str | None) -> str | None:
     if said and f"v{said[1]}" in VERSIONS:
         return f"v{said[1]}"
     reason = "no version that is known" if said else "is no version"
-    fix = suggestion(text, VERSIONS, f"known are {', '.join(VERSIONS)}")
+    fix = f"known are {', '.join(VERSIONS)}"
     raise ConfigError([Problem(path=f"--k8s {text}", reason=reason, fix=fix)])

@@ -92,6 +92,7 @@ class Platform(Config, dict=True):
     callers_reach_what_they_use = rule(references.callers_reach_what_they_use)
     balancers_stay_internal = rule(references.balancers_stay_internal)
     versions_carry_the_fields = rule(references.versions_carry_the_fields)
+    external_metrics_have_one_server = rule(references.external_metrics_have_one_server)
 
     @cached_property
     def entries(self) -> list[EntryView]:

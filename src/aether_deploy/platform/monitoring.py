@@ -63,7 +63,7 @@ def render_monitoring(platform: Platform, site: Site, configs: Iterable[Deployme
     around = Surroundings(kubernetes=site.kubernetes, system=platform.name)
     groups = [_CUSTOM] if any(each.metric_type != "External" for each in served) else []
     groups += [_EXTERNAL] if any(each.metric_type == "External" for each in served) else []
-    bodies = [*_rights(platform, groups), *(_api_service(platform, group) for group in groups)]
+    bodies = [*_rights(platform), *(_api_service(platform, group) for group in groups)]
     return tuple(
         in_apply_order(
             [*render_manifests(adapter, around, source=SOURCE), *(Manifest(body, SOURCE) for body in bodies)]
@@ -125,22 +125,22 @@ def _rules_for_existing(platform: Platform, text: str) -> dict[str, Any]:
     return _object(platform, "v1", "ConfigMap", name, _namespace(platform), data={"config.yaml": text})
 
 
-def _rights(platform: Platform, groups: list[str]) -> list[dict[str, Any]]:
-    """Return what the adapter may read, and that the autoscaler's controller may read what it serves."""
+def _rights(platform: Platform) -> list[dict[str, Any]]:
+    """Return what the adapter may read. The autoscaler's controller may read all metrics by its own role.
+
+    Rule:
+        Kubernetes, ``plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go``.
+    """
     name = _name(platform)
     account = {"kind": "ServiceAccount", "name": name, "namespace": _namespace(platform)}
-    controller = {"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"}
     watched = [
         {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "list", "watch"]},
     ]
-    served = [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]} for group in groups]
     return [
         _object(platform, _RBAC, "ClusterRole", f"{name}-reads", None, rules=watched),
-        _object(platform, _RBAC, "ClusterRole", f"{name}-serves", None, rules=served),
         _binding(platform, f"{name}-reads", ("ClusterRole", f"{name}-reads"), account),
         _binding(platform, f"{name}-delegates", ("ClusterRole", "system:auth-delegator"), account),
-        _binding(platform, f"{name}-serves", ("ClusterRole", f"{name}-serves"), controller),
         _binding(platform, name, ("Role", "extension-apiserver-authentication-reader"), account, "kube-system"),
     ]
 

@@ -215,7 +215,8 @@ class ObservabilityConfig(Config):
 
     Attributes:
         prometheus: The Prometheus that scrapes the cluster.
-        scrape_interval_secs: Pause between two scrapes, seconds.
+        scrape_interval_secs: Pause between two scrapes, and between two evaluations of recording rules, seconds.
+            Prometheus forgets a sample after 300 seconds, and what the rules remember must outlast a pause.
         pod_monitors: Render a PodMonitor beside each workload; left out, if ``prometheus`` is given. The cluster
             must know PodMonitors, which come with the Prometheus operator.
         rules: Render a PrometheusRule beside each workload whose count a recording rule computes; left out, if
@@ -225,7 +226,7 @@ class ObservabilityConfig(Config):
     """
 
     prometheus: PrometheusConfig | None = None
-    scrape_interval_secs: Annotated[int, seconds(ge=1, le=3600)] = 15
+    scrape_interval_secs: Annotated[int, seconds(ge=1, le=120)] = 15
     pod_monitors: bool | None = None
     rules: bool | None = None
     metrics_adapter: bool | Literal["existing"] = False

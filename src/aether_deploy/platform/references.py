@@ -324,3 +324,25 @@ def versions_carry_the_fields(self: "Platform") -> Iterator[Fault]:
                     update.max_unavailable,
                     "warning",
                 )
+
+
+def external_metrics_have_one_server(self: "Platform") -> Iterator[Fault]:
+    if self.observability.metrics_adapter is not True:
+        return
+    for site in self.sites:
+        scaled = [config for _, config in site_configs(self, site).values() if config.scaling]
+        by_keda = [config.name for config in scaled if config.scaling and config.scaling.backend == "keda"]
+        others = [
+            config.name
+            for config in scaled
+            if config.name not in by_keda and any(each.metric_type == "External" for each in config.custom_metrics)
+        ]
+        if by_keda and others:
+            yield Fault(
+                ("observability", "metrics_adapter"),
+                f"registers the API of external metrics for '{others[0]}' in cluster '{site.cluster}', and so does "
+                f"KEDA, which scales '{by_keda[0]}': a cluster has one",
+                f"scale '{others[0]}' by KEDA too, or by a metric of another type",
+                True,
+            )
+            return

@@ -89,10 +89,13 @@ class ScalingConfig(YamlConfig):
             for ``target_players_per_pod`` less this. When to change stays as it is.
         max_step_up: Most pods that one scale-up adds; left out, any number.
         max_step_down: Most pods that one scale-down removes; left out, any number.
-        protect_occupied: Never remove a pod that has players, or whose WAL is not archived, nor one with a
-            lower ordinal than such a pod.
+        protect_occupied: Scale-downs never remove a pod that has players, or whose WAL is not archived, nor one
+            with a lower ordinal than such a pod. It needs somebody who keeps players off the ordinals that are to
+            go (docs/world-server-contract.md, "The gate"): one player on the highest ordinal keeps all pods. A
+            ``max_replicas`` that is lowered removes what is above it at once, occupied or not.
         max_players_displaced_per_hour: Most players whose pod scale-downs remove within any hour, reckoned
-            with full pods; left out, any number.
+            with full pods; left out, any number. Pods get at least the time to end that the players of a full one
+            need at this pace, up to 1800 seconds, even where ``drain.grace_period_secs`` is shorter.
 
     Rule:
         The specification, "Player-Count Autoscaling".

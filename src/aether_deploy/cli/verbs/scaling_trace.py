@@ -22,7 +22,7 @@ KINDS_TEXT = "\b\nNAME is one of:\n" + "\n".join(
 @click.command(epilog=KINDS_TEXT)
 @click.argument("name", metavar="NAME")
 @click.option("--days", type=int, metavar="N", help="Length; what suits the kind where left out.")
-@click.option("--peak", type=int, default=1000, show_default=True, metavar="N", help="Most players at any time.")
+@click.option("--peak", type=int, default=1000, show_default=True, metavar="N", help="About the most players at once.")
 @click.option("--seed", type=int, default=1, show_default=True, metavar="S", help="Equal seeds give equal traces.")
 @click.option("--step-secs", type=int, default=15, show_default=True, metavar="N", help="Time between samples.")
 @click.option("--peak-hour", type=int, default=20, show_default=True, metavar="H", help="Busiest hour of a day.")
