@@ -393,3 +393,11 @@ def test_a_result_that_cannot_be_written_is_a_refusal(tmp_path: Path) -> None:
         f"{tmp_path}/gone/out.csv: cannot be written: No such file or directory\n"
         "  fix: name a file in a folder that is there and can be written"
     )
+
+
+@pytest.mark.parametrize("first", ["0.0", "2026-01-01T00:00:00Z", "soon"])
+def test_a_time_that_cannot_be_read_is_one_fault(first: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read_trace(["secs,players", f"{first},10", "15,20"], "trace.csv")
+
+    assert [problem.line for problem in raised.value.problems] == [2]

@@ -244,9 +244,11 @@ class _Reader:
 
     def _time(self, cell: _Cell) -> int:
         secs = self._whole(cell, SECS, MAX_SECS, "give seconds, not milliseconds", "give the time in whole seconds")
+        if secs < 0:
+            return secs  # that is a fault of its own
         if secs == self._last:
             self._add(cell, SECS, "the same time as in a line before", "keep one of the two lines")
-        elif 0 <= secs < self._last:
+        elif secs < self._last:
             self._add(cell, SECS, f"earlier than {self._last}, a line before", "sort the lines by time")
         elif secs > self._latest:
             self._add(cell, SECS, "more than ten years after the first sample", "correct the time")
