@@ -34,7 +34,7 @@ ADAPTER = json.dumps(
     adapter_config(
         [
             Served(PLAYERS, "Pods"),
-            *served_records(["StatefulSet"]),
+            *served_records("StatefulSet"),
             Served(ALL_PLAYERS, "Object", "StatefulSet"),
             Served(DESIRED, "External"),
         ]

@@ -73,11 +73,12 @@ def _autoscaler(config: DeploymentConfig, surroundings: Surroundings) -> dict[st
 def _scaled_object(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
     assert config.scaling is not None
     assert surroundings.prometheus_url is not None
+    assert surroundings.rule_interval_secs is not None
     return scaled_object(
         config.scaling,
         tuple(config.custom_metrics),
         _scaled(config),
         metadata=_metadata(config, surroundings),
         prometheus_url=surroundings.prometheus_url,
-        interval_secs=surroundings.rule_interval_secs or DEFAULT_INTERVAL_SECS,
+        interval_secs=surroundings.rule_interval_secs,
     )

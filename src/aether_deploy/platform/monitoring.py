@@ -26,8 +26,8 @@ _ANYWHERE = ("0.0.0.0/0", "::/0")  # the API server's address is nobody's to kno
 _RELIST_SCRAPES = 2
 
 
-def served_metrics(configs: Iterable[DeploymentConfig], kubernetes: str) -> list[Served]:
-    """Return the metrics that the autoscalers of these workloads read through the adapter, sorted."""
+def served_metrics(configs: Iterable[DeploymentConfig], kubernetes: str) -> set[Served]:
+    """Return the metrics that the autoscalers of these workloads read through the adapter."""
     found: set[Served] = set()
     for config in configs:
         scaling = config.scaling
@@ -36,12 +36,12 @@ def served_metrics(configs: Iterable[DeploymentConfig], kubernetes: str) -> list
         desired = mode_of(scaling, kubernetes) == "desired"
         players = player_metric(config.custom_metrics) if desired else None
         if desired:
-            found.update(recorded([config.target_kind]))
+            found.update(recorded(config.target_kind))
         for metric in config.custom_metrics:
             if metric is not players:
                 kind = config.target_kind if metric.metric_type == "Object" else ""
                 found.add(Served(metric.name, metric.metric_type, kind))
-    return sorted(found)
+    return found
 
 
 def render_monitoring(platform: Platform, site: Site, configs: Iterable[DeploymentConfig]) -> tuple[Manifest, ...]:

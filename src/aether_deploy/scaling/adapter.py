@@ -28,9 +28,9 @@ class Served(msgspec.Struct, frozen=True, order=True):
     kind: str = ""
 
 
-def recorded(kinds: Iterable[str]) -> list[Served]:
-    """Return the counts that recording rules compute for workloads of these kinds."""
-    return [Served(name, "Object", kind) for kind in dict.fromkeys(kinds) for name in (DESIRED, FLOOR)]
+def recorded(kind: str) -> list[Served]:
+    """Return the counts that recording rules compute for workloads of a kind."""
+    return [Served(name, "Object", kind) for name in (DESIRED, FLOOR)]
 
 
 def adapter_config(served: Iterable[Served]) -> dict[str, Any]:
