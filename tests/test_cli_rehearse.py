@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from aether_deploy.cli.verbs import rehearse as verb
-from aether_deploy.gitops.render import RenderedCluster
+from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.lab.applying import apply_manifests
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.programs import NEWEST

@@ -171,7 +171,7 @@ def test_the_schema_and_the_loader_accept(case: str) -> None:
 
 
 BROKEN: dict[str, dict[str, Any]] = {
-    "an unknown section": {"gitops": {}},
+    "an unknown section": {"gitopz": {}},
     "an unknown key": {"worlds": [{**WORLD, "replica": 2}]},
     "an unknown key deep inside": {"worlds": [{**WORLD, "pvc": {"size": "1Gi", "sise": "1Gi"}}]},
     "an unknown key in an overlay": {"environments": {"dev": {"worlds": [{"name": "w", "replica": 2}]}}},

@@ -12,7 +12,8 @@ import pytest
 from aether_deploy import DeploymentConfig, Surroundings
 from aether_deploy.delivery.loading import read_description
 from aether_deploy.fleet.bundle import render_manifests
-from aether_deploy.gitops.render import RenderedCluster, render_clusters
+from aether_deploy.gitops.pieces import RenderedCluster
+from aether_deploy.gitops.render import render_clusters
 from aether_deploy.lab.applying import Applied, apply_manifests, changed_by_second_apply
 from aether_deploy.lab.assumed import give_assumed, in_pools
 from aether_deploy.lab.building import BuildError

@@ -13,12 +13,13 @@ from aether_deploy.config import base
 from aether_deploy.config.base import Config, spec_of
 from aether_deploy.config.sink import Sink
 from tests.rule_case import SOUND, RuleCase
+from tests.rule_cases_gitops import GITOPS
 from tests.rule_cases_parts import PARTS
 from tests.rule_cases_platform import PLATFORMS
 from tests.rule_cases_scaling import SCALINGS
 from tests.rule_cases_workload import WORKLOADS
 
-CASES: dict[str, RuleCase] = {**PARTS, **WORKLOADS, **PLATFORMS, **SCALINGS}
+CASES: dict[str, RuleCase] = {**PARTS, **WORKLOADS, **PLATFORMS, **SCALINGS, **GITOPS}
 
 
 def configs(parent: type[Config] = Config) -> Iterator[type[Config]]:
@@ -82,4 +83,4 @@ def test_every_rule_that_runs_is_one_of_those() -> None:
 
 
 def test_no_two_examples_have_one_name() -> None:
-    assert len(CASES) == len(PARTS) + len(WORKLOADS) + len(PLATFORMS) + len(SCALINGS)
+    assert len(CASES) == len(PARTS) + len(WORKLOADS) + len(PLATFORMS) + len(SCALINGS) + len(GITOPS)

@@ -1,7 +1,9 @@
 """Where each object lies: environment, cluster, namespace, workload, one object per file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from aether_deploy.gitops.stages import CLUSTER, MONITORING, WORKLOADS, wave_of
 from aether_deploy.gitops.tree import TreeFile, Unit
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.manifest.yaml_text import to_yaml
@@ -9,7 +11,7 @@ from aether_deploy.platform.config import Platform
 from aether_deploy.platform.rendering import ClusterManifests
 
 KUSTOMIZATION = "kustomization.yaml"
-MONITORING = "monitoring"
+WAVE = "argocd.argoproj.io/sync-wave"
 KUSTOMIZE_VERSION = "kustomize.config.k8s.io/v1beta1"
 
 
@@ -27,13 +29,15 @@ def file_name(kind: str, name: str, folder: str) -> str:
 
 def cluster_unit(platform: Platform, rendered: ClusterManifests) -> Unit:
     """Return the files of one cluster."""
-    files = list(_folder_files("cluster", rendered.cluster))
+    waves = platform.gitops.engine == "argocd"
+    files = folder_files(CLUSTER, rendered.cluster, wave=waves and wave_of(CLUSTER))
     for folder in rendered.folders:
-        files += _folder_files(f"{rendered.namespace}/{folder.name}", folder.manifests)
-    tops = ["cluster"]
+        path = f"{rendered.namespace}/{folder.name}"
+        files += folder_files(path, folder.manifests, wave=waves and wave_of(WORKLOADS))
+    tops = [CLUSTER]
     if rendered.monitoring:
         tops.append(MONITORING)
-        files += _folder_files(MONITORING, rendered.monitoring)
+        files += folder_files(MONITORING, rendered.monitoring, wave=waves and wave_of(MONITORING))
     if rendered.folders:
         tops.append(rendered.namespace)
         files.append(_kustomization(rendered.namespace, [folder.name for folder in rendered.folders]))
@@ -47,8 +51,19 @@ def cluster_unit(platform: Platform, rendered: ClusterManifests) -> Unit:
     )
 
 
-def _folder_files(folder: str, manifests: Iterable[Manifest]) -> list[TreeFile]:
-    leaf = folder.rpartition("/")[2]
+def folder_files(
+    folder: str, manifests: Iterable[Manifest], *, leaf: str = "", kustomized: bool = True, wave: int = 0
+) -> list[TreeFile]:
+    """Return the files of one folder: one for each object, and the kustomization.yaml that lists them.
+
+    Args:
+        folder: Relative to the unit; empty for the unit itself.
+        manifests: Its objects, in apply order.
+        leaf: What the folder is called; left out, the last part of ``folder``.
+        kustomized: Whether it gets a kustomization.yaml.
+        wave: Argo CD's sync wave of the objects; 0 is what Argo CD takes without an annotation.
+    """
+    leaf = leaf or folder.rpartition("/")[2]
     names = []
     files = []
     for manifest in manifests:
@@ -56,8 +71,8 @@ def _folder_files(folder: str, manifests: Iterable[Manifest]) -> list[TreeFile]:
         names.append(name)
         files.append(
             TreeFile(
-                path=f"{folder}/{name}",
-                text=to_yaml(manifest.body),
+                path=f"{folder}/{name}" if folder else name,
+                text=to_yaml(_in_wave(manifest.body, wave) if wave else manifest.body),
                 api_version=manifest.api_version,
                 kind=manifest.kind,
                 namespace=manifest.namespace,
@@ -65,7 +80,13 @@ def _folder_files(folder: str, manifests: Iterable[Manifest]) -> list[TreeFile]:
                 source=manifest.source,
             )
         )
-    return [*files, _kustomization(folder, names)]
+    return [*files, _kustomization(folder, names)] if kustomized else files
+
+
+def _in_wave(body: Mapping[str, Any], wave: int) -> dict[str, Any]:
+    metadata = body["metadata"]
+    annotations = {**metadata.get("annotations", {}), WAVE: str(wave)}
+    return {**body, "metadata": {**metadata, "annotations": dict(sorted(annotations.items()))}}
 
 
 def _kustomization(folder: str, resources: list[str]) -> TreeFile:

@@ -6,7 +6,7 @@ import msgspec
 
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.predictions import Outcome
-from aether_deploy.gitops.render import RenderedCluster
+from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.lab.applying import Applied, apply_manifests, changed_by_second_apply
 from aether_deploy.lab.assumed import assumed_by, give_assumed, in_pools, pool_count
 from aether_deploy.lab.client import Client

@@ -12,6 +12,7 @@ from aether_deploy.config.types import DnsLabel, KubernetesVersion
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.platform import references
 from aether_deploy.platform.expansion import PLACEMENT_FIELDS, Expanded, entry_layers, expand_entry, iterate_entries
+from aether_deploy.platform.gitops_config import GitOpsConfig, pieces_are_told_apart
 from aether_deploy.platform.parts import (
     ClusterConfig,
     DefaultsConfig,
@@ -50,6 +51,7 @@ class Platform(Config, dict=True):
         worlds: World servers, with the class defaults of durable workloads.
         services: Services around them, with the class defaults of stateless workloads.
         observability: Monitoring.
+        gitops: Which engine applies the tree, and from where.
         environments: Overlays of all of the above except ``name``; the first is the default.
         environment: The environment that this platform is.
     """
@@ -63,12 +65,13 @@ class Platform(Config, dict=True):
     worlds: Annotated[Sequence[Entry], Keyed("name")] = ()
     services: Annotated[Sequence[Entry], Keyed("name")] = ()
     observability: ObservabilityConfig = FILLED
+    gitops: GitOpsConfig = FILLED
     environments: dict[DnsLabel, Overlay] = {}
     environment: Annotated[DnsLabel, PythonOnly("--env chooses it")] = DEFAULT_ENVIRONMENT
 
     @classmethod
     def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"defaults": {}, "observability": {}, **given}
+        return {"defaults": {}, "observability": {}, "gitops": {}, **given}
 
     versions_are_known = rule(references.versions_are_known)
     something_runs = rule(references.something_runs)
@@ -93,6 +96,7 @@ class Platform(Config, dict=True):
     balancers_stay_internal = rule(references.balancers_stay_internal)
     versions_carry_the_fields = rule(references.versions_carry_the_fields)
     external_metrics_have_one_server = rule(references.external_metrics_have_one_server)
+    pieces_are_told_apart = rule(pieces_are_told_apart)
 
     @cached_property
     def entries(self) -> list[EntryView]:

@@ -16,7 +16,8 @@ from aether_deploy.cli.output import envelope, print_json
 from aether_deploy.cli.progress import steps
 from aether_deploy.cli.rehearsed import asked_text, asked_values, failures_text, rehearsed_text, rehearsed_values
 from aether_deploy.delivery.loading import Description, Judgement
-from aether_deploy.gitops.render import RenderedCluster, render_clusters
+from aether_deploy.gitops.pieces import RenderedCluster
+from aether_deploy.gitops.render import render_clusters
 from aether_deploy.lab.control_plane import need_certificates
 from aether_deploy.lab.dry_run import dry_run
 from aether_deploy.lab.interrupts import ending_on_signals

@@ -18,7 +18,8 @@ from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import progress
 from aether_deploy.delivery.loading import Description, Judgement
 from aether_deploy.delivery.tree_writer import WritePlan, plan_write, write_tree
-from aether_deploy.gitops.render import RenderedCluster, check_clusters, render_clusters, render_tree
+from aether_deploy.gitops.pieces import RenderedCluster
+from aether_deploy.gitops.render import check_clusters, render_clusters, render_tree
 from aether_deploy.gitops.tree import JOURNAL_NAME, Tree
 from aether_deploy.manifest.value import in_apply_order
 from aether_deploy.manifest.yaml_text import to_yaml_documents

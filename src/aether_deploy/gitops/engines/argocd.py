@@ -1,0 +1,142 @@
+"""Argo CD: one AppProject and one ApplicationSet, which makes an Application of each cluster's folder.
+
+Sources: Argo CD, ``docs/operator-manual/applicationset/`` (Generators-Git, Controlling-Resource-Modification,
+GoTemplate) and ``docs/user-guide/`` (sync-options, sync-waves, diffing).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aether_deploy.gitops.layout import folder_files
+from aether_deploy.gitops.pieces import RenderedCluster
+from aether_deploy.gitops.stages import CLUSTER, MONITORING
+from aether_deploy.gitops.tree import Unit
+from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
+from aether_deploy.manifest.value import Manifest
+from aether_deploy.platform.config import Platform
+
+API_VERSION = "argoproj.io/v1alpha1"
+SOURCE = "gitops"
+_ADAPTER_READS = "kube-system"  # the namespace of a Role that every aggregated API server needs
+_CLUSTER_KINDS = (
+    ("", "Namespace"),
+    ("apiregistration.k8s.io", "APIService"),
+    ("rbac.authorization.k8s.io", "ClusterRole"),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+)
+
+
+def render_units(platform: Platform, clusters: Sequence[RenderedCluster]) -> tuple[Unit, ...]:
+    """Return the unit of Argo CD's objects, for all clusters of an environment."""
+    manifests = [Manifest(_project(platform), SOURCE), Manifest(_application_set(platform, clusters), SOURCE)]
+    path = f"{platform.environment}/engine/argocd"
+    files = tuple(folder_files("", manifests, leaf="argocd"))
+    return (Unit(path=path, name=platform.name, environment=platform.environment, files=files),)
+
+
+def _object(platform: Platform, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {
+        "name": platform.namespace,
+        "namespace": platform.gitops.argocd.namespace,
+        "labels": {MANAGED_BY: "aether-deploy", PART_OF: platform.name},
+    }
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _project(platform: Platform) -> dict[str, Any]:
+    """Return the AppProject: our repository may write into our namespaces, and nowhere else.
+
+    It allows more than is rendered now: what it did not allow, Argo CD could not remove either.
+    """
+    watch = platform.observability.prometheus
+    namespaces = [platform.namespace, *((watch.namespace, _ADAPTER_READS) if watch is not None else ())]
+    name = _cluster_name(platform, "*")
+    spec = {
+        "description": f"{platform.name}, environment {platform.environment}",
+        "sourceRepos": [platform.gitops.repo],
+        "destinations": [{"name": name, "namespace": namespace} for namespace in dict.fromkeys(namespaces)],
+        "clusterResourceWhitelist": [{"group": group, "kind": kind} for group, kind in _CLUSTER_KINDS],
+    }
+    return _object(platform, "AppProject", spec)
+
+
+def _application_set(platform: Platform, clusters: Sequence[RenderedCluster]) -> dict[str, Any]:
+    gitops = platform.gitops
+    generator = {
+        "repoURL": gitops.repo,
+        "revision": gitops.revision,
+        "directories": [{"path": path} for path in _folders(platform)],
+    }
+    spec = {
+        "goTemplate": True,
+        "goTemplateOptions": ["missingkey=error"],
+        "generators": [{"git": generator}],
+        "syncPolicy": {"preserveResourcesOnDeletion": True},
+        "template": _template(platform, clusters),
+    }
+    return _object(platform, "ApplicationSet", spec)
+
+
+def _template(platform: Platform, clusters: Sequence[RenderedCluster]) -> dict[str, Any]:
+    """Return the template of an Application. It has no finalizers: one that goes must not empty its cluster."""
+    gitops = platform.gitops
+    cluster, name = _words(platform)
+    spec: dict[str, Any] = {
+        "project": platform.namespace,
+        "source": {"repoURL": gitops.repo, "targetRevision": gitops.revision, "path": "{{.path.path}}"},
+        "destination": {"name": _cluster_name(platform, cluster)},
+        "syncPolicy": {
+            "automated": {"prune": True, "selfHeal": True},
+            "syncOptions": ["CreateNamespace=false", "ServerSideApply=true", "RespectIgnoreDifferences=true"],
+            # Meanwhile the revision stays: with more retries, a broken commit would hold up the one that mends it.
+            "retry": {"limit": 5, "backoff": {"duration": "5s", "factor": 2, "maxDuration": "3m"}},
+        },
+    }
+    if ignored := _autoscaled(platform, clusters):
+        spec["ignoreDifferences"] = ignored
+    return {"metadata": {"name": f"{platform.namespace}-{name}"}, "spec": spec}
+
+
+def _folders(platform: Platform) -> list[str]:
+    clusters = f"{platform.gitops.path}/{platform.environment}/clusters/*"
+    if platform.gitops.split == "cluster":
+        return [clusters]
+    return [f"{clusters}/{folder}" for folder in (CLUSTER, MONITORING, f"{platform.namespace}/*")]
+
+
+def _words(platform: Platform) -> tuple[str, str]:
+    """Return what the template says for a folder's cluster, and for its Application's own part of the name."""
+    if platform.gitops.split == "cluster":
+        return "{{.path.basename}}", "{{.path.basename}}"
+    cluster = f"{{{{index .path.segments {platform.gitops.path.count('/') + 3}}}}}"
+    return cluster, f"{cluster}-{{{{.path.basename}}}}"
+
+
+def _cluster_name(platform: Platform, cluster: str) -> str:
+    name = platform.gitops.argocd.cluster_name
+    return name.replace("{environment}", platform.environment).replace("{cluster}", cluster)
+
+
+def _autoscaled(platform: Platform, clusters: Sequence[RenderedCluster]) -> list[dict[str, Any]]:
+    """Return what Argo CD leaves to autoscalers: the replicas of workloads that scale wherever they run.
+
+    A workload that scales in some clusters only is not among them: there its replicas are Git's in the others,
+    and where an autoscaler has them, Git says nothing of them.
+    """
+    scaled: dict[tuple[str, str], bool] = {}
+    for each in clusters:
+        for folder in each.cluster.folders:
+            if folder.config is not None:
+                key = (folder.config.target_kind, folder.name)
+                scaled[key] = scaled.get(key, True) and folder.config.scaling is not None
+    return [
+        {
+            "group": "apps",
+            "kind": kind,
+            "name": name,
+            "namespace": platform.namespace,
+            "jsonPointers": ["/spec/replicas"],
+        }
+        for (kind, name), everywhere in sorted(scaled.items())
+        if everywhere
+    ]

@@ -1,0 +1,91 @@
+"""Flux: for each cluster, the repository and one Kustomization for each piece, in the order of the stages.
+
+Sources: Flux, ``docs/spec/v1/kustomizations.md`` of kustomize-controller and ``docs/spec/v1/gitrepositories.md`` of
+source-controller.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aether_deploy.gitops.layout import folder_files
+from aether_deploy.gitops.pieces import Piece, RenderedCluster, pieces_of
+from aether_deploy.gitops.stages import stages_before
+from aether_deploy.gitops.tree import Unit
+from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
+from aether_deploy.manifest.value import Manifest
+from aether_deploy.platform.config import Platform
+from aether_deploy.quantities import canonical_duration
+
+SOURCE = "gitops"
+_REPOSITORY = ("source.toolkit.fluxcd.io/v1", "GitRepository")
+_KUSTOMIZATION = ("kustomize.toolkit.fluxcd.io/v1", "Kustomization")
+_INTERVAL, _RETRY = "10m0s", "2m0s"
+
+
+def render_units(platform: Platform, clusters: Sequence[RenderedCluster]) -> tuple[Unit, ...]:
+    """Return a unit of Flux's objects for each cluster; Flux runs in the cluster that it writes to.
+
+    Their folders have no kustomization.yaml: Flux makes one itself, and keeps its own objects beside ours.
+    """
+    return tuple(_unit(platform, each) for each in clusters)
+
+
+def _unit(platform: Platform, rendered: RenderedCluster) -> Unit:
+    cluster = rendered.cluster.site.cluster
+    pieces = pieces_of(rendered)
+    bodies = [_repository(platform), *(_kustomization(platform, rendered, piece, pieces) for piece in pieces)]
+    return Unit(
+        path=f"{platform.environment}/engine/flux/{cluster}",
+        name=platform.name,
+        environment=platform.environment,
+        cluster=cluster,
+        files=tuple(folder_files("", [Manifest(body, SOURCE) for body in bodies], leaf=cluster, kustomized=False)),
+    )
+
+
+def _object(platform: Platform, kind: tuple[str, str], name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "namespace": platform.gitops.flux.namespace,
+        "labels": {MANAGED_BY: "aether-deploy", PART_OF: platform.name},
+    }
+    return {"apiVersion": kind[0], "kind": kind[1], "metadata": metadata, "spec": spec}
+
+
+def _repository(platform: Platform) -> dict[str, Any]:
+    flux = platform.gitops.flux
+    spec: dict[str, Any] = {
+        "interval": canonical_duration(flux.interval_secs),
+        "url": platform.gitops.repo,
+        "ref": {"branch": platform.gitops.revision},
+    }
+    if flux.secret is not None:
+        spec["secretRef"] = {"name": flux.secret}
+    return _object(platform, _REPOSITORY, platform.name, spec)
+
+
+def _kustomization(
+    platform: Platform, rendered: RenderedCluster, piece: Piece, pieces: Sequence[Piece]
+) -> dict[str, Any]:
+    """Return what applies one piece.
+
+    Its deletion leaves the objects: a cluster's folder that is renamed or removed takes nothing along.
+    """
+    earlier = set(stages_before(piece.stage, frozenset(each.stage for each in pieces)))
+    before = [{"name": _name(platform, each)} for each in pieces if each.stage in earlier]
+    spec: dict[str, Any] = {"dependsOn": before} if before else {}
+    spec |= {
+        "interval": _INTERVAL,
+        "retryInterval": _RETRY,
+        "timeout": canonical_duration(platform.gitops.flux.timeout_secs),
+        "sourceRef": {"kind": _REPOSITORY[1], "name": platform.name},
+        "path": f"./{platform.gitops.path}/{rendered.path}/{piece.folder}",
+        "prune": True,
+        "wait": True,
+        "deletionPolicy": "Orphan",
+    }
+    return _object(platform, _KUSTOMIZATION, _name(platform, piece), spec)
+
+
+def _name(platform: Platform, piece: Piece) -> str:
+    return f"{platform.namespace}-{piece.name}"
