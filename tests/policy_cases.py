@@ -31,6 +31,13 @@ DEVIATIONS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "recreate": ({**SERVICE, "update": {"strategy": "Recreate"}},),
     "replicas": ({**SERVICE, "scaling": SCALING, "custom_metrics": METRIC},),
     "secret_env": ({**SERVICE, "env": {"SECRET_DOOR": "left"}, "waivers": {"secret_env": "a door"}},),
+    "secret_literal": (
+        {
+            **SERVICE,
+            "env": {"TEST_PEM": "-----BEGIN PRIVATE KEY-----\nMHc="},
+            "waivers": {"secret_literal": "a key of the manual"},
+        },
+    ),
     "service_account_token": (
         {**SERVICE, "identity": {"automount_token": True}},
         {**WORLD, "identity": {"automount_token": True}},

@@ -16,6 +16,7 @@ SOUND: dict[str, dict[str, Any]] = {
     "ConfigFile": {"name": "world.toml", "path": "/etc/world.toml"},
     "DeploymentConfig": {**GATEWAY, "namespace": "aether-prod"},
     "LinkConfig": {"between": ["us-east-1", "eu-west-1"], "latency_ms": 76},
+    "PatchConfig": {"name": "dns"},
     "Platform": {"name": "aether", "kubernetes": "v1.37", "regions": [US_EAST], "services": [GATEWAY]},
     "ProbeConfig": {"liveness": {"path": "/healthz", "port": 8080}, "readiness": {"path": "/readyz", "port": 8080}},
     "RegionConfig": {"code": "eu-west-1", "zones": ["eu-west-1a"]},

@@ -2,6 +2,7 @@
 
 from tests.rule_case import EU_WEST, EXPOSED, GATEWAY, MATCHMAKING, US_EAST, WORLD, RuleCase
 
+DEPLOYMENT = {"kind": "Deployment", "name": "gateway"}
 PORTLESS = {"ports": [{"name": "http", "enabled": False}], "metrics": "none"}
 
 PLATFORMS: dict[str, RuleCase] = {
@@ -388,6 +389,55 @@ PLATFORMS: dict[str, RuleCase] = {
             "$.worlds[0].update.max_unavailable: warning: is 2; Kubernetes v1.36 of cluster 'us-east-1' "
             "drops it from a StatefulSet; it is left out there\n"
             "  fix: declare v1.37 or newer once the cluster runs it"
+        ],
+    ),
+    "a patch says nothing": RuleCase(
+        rule="PatchConfig.there_is_one_way",
+        bad={"target": DEPLOYMENT},
+        good={"target": DEPLOYMENT, "merge": {"spec": {}}},
+        says=["$: lacks what it changes\n  fix: give exactly one of merge and json"],
+    ),
+    "a patch goes two ways": RuleCase(
+        rule="PatchConfig.there_is_one_way",
+        bad={"target": DEPLOYMENT, "merge": {}, "json": []},
+        good={"target": DEPLOYMENT, "json": []},
+        says=["$: has both 'merge' and 'json'\n  fix: give exactly one of merge and json"],
+    ),
+    "an operation is none": RuleCase(
+        rule="PatchConfig.operations_are_sound",
+        bad={"target": DEPLOYMENT, "json": [{"op": "delete", "path": "/spec/paused"}]},
+        good={"target": DEPLOYMENT, "json": [{"op": "remove", "path": "/spec/paused"}]},
+        says=[
+            "$.json[0].op: no operation of JSON Patch\n  fix: use add, remove, replace, move, copy, test",
+        ],
+    ),
+    "a patch waives an unknown rule": RuleCase(
+        rule="PatchConfig.waivers_are_known",
+        bad={"target": DEPLOYMENT, "merge": {}, "waivers": {"cpu_limits": "jitter"}},
+        good={"target": DEPLOYMENT, "merge": {}, "waivers": {"cpu_limit": "jitter"}},
+        says=["$.waivers.cpu_limits: no rule of that name\n  fix: did you mean 'cpu_limit'?"],
+    ),
+    "a patch waives what has to hold": RuleCase(
+        rule="PatchConfig.waivers_are_known",
+        bad={"target": DEPLOYMENT, "merge": {}, "waivers": {"restricted": "it must"}},
+        good={"target": DEPLOYMENT, "merge": {}, "waivers": {"read_only_root": "it must"}},
+        says=[
+            "$.waivers.restricted: not to be waived: the namespace is restricted, so no such pod is ever made\n"
+            "  fix: remove it"
+        ],
+    ),
+    "a patch is for no region": RuleCase(
+        rule="PatchTarget.regions_are_named",
+        bad={**DEPLOYMENT, "regions": []},
+        good={**DEPLOYMENT, "regions": ["us-east-1"]},
+        says=["$.regions: is a list; names no region\n  fix: name one, or leave regions out"],
+    ),
+    "a patch is for a region that is not there": RuleCase(
+        rule="Platform.patched_regions_exist",
+        bad={"patches": [{"name": "dns", "target": {**DEPLOYMENT, "regions": ["us-est-1"]}, "merge": {}}]},
+        good={"patches": [{"name": "dns", "target": {**DEPLOYMENT, "regions": ["us-east-1"]}, "merge": {}}]},
+        says=[
+            "$.patches[0].target.regions[0]: is 'us-est-1'; no region has that code\n  fix: did you mean 'us-east-1'?"
         ],
     ),
 }

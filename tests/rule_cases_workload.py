@@ -459,6 +459,29 @@ WORKLOADS: dict[str, RuleCase] = {
             "  fix: mount it by secret_files, or give the waiver secret_env a reason"
         ],
     ),
+    "a private key stands in an argument": RuleCase(
+        rule="DeploymentConfig.literals_are_no_secrets",
+        bad={"args": ["--key", "-----BEGIN EC PRIVATE KEY-----\nMHc="]},
+        good={"args": ["--key", "-----BEGIN CERTIFICATE-----\nMHc="]},
+        says=[
+            "$.args[1]: holds a private key in plain sight\n"
+            "  fix: mount it by secret_files, or give the waiver secret_literal a reason; if it was ever pushed, "
+            "replace it"
+        ],
+    ),
+    "a cloud's access key stands in a config file": RuleCase(
+        rule="DeploymentConfig.literals_are_no_secrets",
+        bad={"config_files": [{"name": "s3.ini", "path": "/etc/s3.ini", "text": "key = AKIAIOSFODNN7EXAMPLE\n"}]},
+        good={
+            "config_files": [{"name": "s3.ini", "path": "/etc/s3.ini", "text": "key = AKIAIOSFODNN7EXAMPLE\n"}],
+            "waivers": {"secret_literal": "the example of the manual"},
+        },
+        says=[
+            "$.config_files[0].text: holds an AWS access key in plain sight\n"
+            "  fix: mount it by secret_files, or give the waiver secret_literal a reason; if it was ever pushed, "
+            "replace it"
+        ],
+    ),
     "a label is one of ours": RuleCase(
         rule="DeploymentConfig.labels_are_the_authors",
         bad={"labels": {"app.kubernetes.io/name": "x"}},

@@ -132,7 +132,7 @@ def test_the_whole_description_lists_its_sections(path: str, cli: CommandLine) -
     assert ended.code == 0
     assert [line.split()[0] for line in ended.out.partition("  fields:\n")[2].splitlines()] == [
         "name", "kubernetes", "regions", "clusters", "links", "defaults", "worlds", "services", "observability",
-        "environments",
+        "gitops", "secrets", "patches", "environments",
     ]  # fmt: skip
 
 

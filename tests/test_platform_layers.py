@@ -296,7 +296,7 @@ UNKNOWN_NULLS = {
         "worlds: [{name: world-server, pvc: {size: 10Gi, 'mount_path:/foo': null}}]",
         "$.worlds[0].pvc: has unknown key 'mount_path:/foo'",
     ),
-    "of the whole document": ("gitops: null", "$: has unknown key 'gitops'"),
+    "of the whole document": ("gitop: null", "$: has unknown key 'gitop'"),
     "in defaults": ("defaults: {workloads: {labls: null}}", "$.defaults.workloads: has unknown key 'labls'"),
     "for one region": (
         "services: [{name: gateway, per_region: {eu-west-1: {replica: null}}}]",

@@ -17,9 +17,10 @@ from tests.rule_cases_gitops import GITOPS
 from tests.rule_cases_parts import PARTS
 from tests.rule_cases_platform import PLATFORMS
 from tests.rule_cases_scaling import SCALINGS
+from tests.rule_cases_secrets import SECRETS
 from tests.rule_cases_workload import WORKLOADS
 
-CASES: dict[str, RuleCase] = {**PARTS, **WORKLOADS, **PLATFORMS, **SCALINGS, **GITOPS}
+CASES: dict[str, RuleCase] = {**PARTS, **WORKLOADS, **PLATFORMS, **SCALINGS, **GITOPS, **SECRETS}
 
 
 def configs(parent: type[Config] = Config) -> Iterator[type[Config]]:
@@ -83,4 +84,4 @@ def test_every_rule_that_runs_is_one_of_those() -> None:
 
 
 def test_no_two_examples_have_one_name() -> None:
-    assert len(CASES) == len(PARTS) + len(WORKLOADS) + len(PLATFORMS) + len(SCALINGS) + len(GITOPS)
+    assert len(CASES) == sum(map(len, (PARTS, WORKLOADS, PLATFORMS, SCALINGS, GITOPS, SECRETS)))

@@ -374,7 +374,7 @@ def test_every_kind_has_a_strict_schema() -> None:
 
 def test_a_new_keyword_in_the_sources_is_never_ignored() -> None:
     with pytest.raises(make_schemas.SourceError, match="unknown keywords"):
-        make_schemas.Converter({}).convert({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
+        make_schemas.Converter({}).convert({"type": "object", "x-kubernetes-embedded-resource": True})
 
 
 @pytest.mark.real

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from aether_deploy.fleet.waivers import WAIVERS, Waiver
+from aether_deploy.fleet.waivers import WAIVERS, Checks, Waiver
+from aether_deploy.platform.manifest_checks import CHECKS
 from tools.markdown import COMMAND, NOTE, table
 from tools.reference import reference_page
 
@@ -21,7 +22,8 @@ deviation is written on its objects, as the annotations by which each checker ac
 Deployment unless another object is named; never on pods, so a new reason restarts nothing.
 
 Give your reason in the workload's `waivers`; one that waives nothing is a warning. `image_digest` and
-`single_replica` silence a warning that way, and `secret_env` turns an error into a deviation:
+`single_replica` silence a warning that way; `secret_env` and `secret_literal` turn an error into a deviation
+([secrets](secrets.md#what-is-refused)):
 
 ```yaml
 resources: {cpu_limit: none}
@@ -30,11 +32,22 @@ waivers: {cpu_limit: a limit shows as jitter}
 """
 
 
+PATCHES_TEXT = """\
+## Rules that patches are held against
+
+What a [patch](patches.md) makes of an object is held against the rules that everything else keeps by itself. A rule
+that may be waived is waived by name in the `waivers` of the patch, or of the workload that it changes.
+"""
+
+
 def waivers_page() -> str:
     """Return ``docs/waivers.md``: every waiver that a workload can carry."""
     heads = ("name", "what deviates", "reason, where you give none", "checks that it waives")
     rows = [(f"`{name}`", waiver.meaning, waiver.reason, _checks(waiver)) for name, waiver in sorted(WAIVERS.items())]
-    return f"# Waivers\n\n{NOTE}\n{WAIVERS_TEXT}\n{table(heads, rows)}"
+    workloads = f"# Waivers\n\n{NOTE}\n{WAIVERS_TEXT}\n{table(heads, rows)}"
+    heads = ("name", "what breaks it", "why it cannot be waived", "checks that a waiver waives")
+    rules = [(f"`{name}`", each.meaning, each.because, _of_checkers(each.waives)) for name, each in CHECKS.items()]
+    return f"{workloads}\n{PATCHES_TEXT}\n{table(heads, rules)}"
 
 
 def _checks(waiver: Waiver) -> str:
@@ -43,9 +56,12 @@ def _checks(waiver: Waiver) -> str:
         " (Services of `expose`)": waiver.outside_service,
         " (HorizontalPodAutoscaler)": waiver.autoscaler,
     }
+    return "<br>".join(_of_checkers(checks, where) for where, checks in bearers.items() if checks != Checks())
+
+
+def _of_checkers(checks: Checks, where: str = "") -> str:
     return "<br>".join(
         f"{checker}: {', '.join(f'`{name}`' for name in names)}{where}"
-        for where, checks in bearers.items()
         for checker, names in (
             ("checkov", checks.checkov),
             ("kube-score", checks.kube_score),

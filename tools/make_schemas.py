@@ -54,13 +54,18 @@ _SPECIAL: dict[str, dict[str, Any]] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number"], "format": "quantity"},
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": _INT_OR_STRING,
 }
-_KEPT = {"enum", "maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "pattern", "type"}
+_KEPT = {
+    *("enum", "maxItems", "maxLength", "maxProperties", "maximum"),
+    *("minItems", "minLength", "minProperties", "minimum", "pattern", "type"),
+}
 _DROPPED = {
     *("default", "description", "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-map-type"),
     *("x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy", "x-kubernetes-unions"),
     "x-kubernetes-validations",  # expressions, which only an API server evaluates
+    "nullable",  # what is null may be left out, and is here
 }
-_CONVERTED = {"$ref", "additionalProperties", "format", "items", "properties", "required"}
+_OPEN = "x-kubernetes-preserve-unknown-fields"
+_CONVERTED = {"$ref", "additionalProperties", "format", "items", "properties", "required", _OPEN}
 
 Schema = dict[str, Any]
 
@@ -120,6 +125,8 @@ class Converter:
             strict["additionalProperties"] = self.convert(schema["additionalProperties"])
         if "properties" in schema:
             strict |= self._convert_object(schema)
+        if schema.get(_OPEN) and "additionalProperties" not in schema:
+            strict.pop("additionalProperties", None)
         return strict
 
     def _convert_object(self, schema: Schema) -> Schema:
@@ -153,9 +160,9 @@ def make_schemas() -> str:
         MissingError: When Go or a pinned module cannot be had.
         SourceError: When a schema says something new.
     """
-    folder = Path(_go("list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes").strip())
-    version = _go("list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes").strip()
-    models = json.loads(_go("run", "k8s.io/kubernetes/pkg/generated/openapi/cmd/models-schema"))["definitions"]
+    folder = Path(run_go("list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes").strip())
+    version = run_go("list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes").strip()
+    models = json.loads(run_go("run", "k8s.io/kubernetes/pkg/generated/openapi/cmd/models-schema"))["definitions"]
     names = _definition_names(json.loads((folder / "api/openapi-spec/swagger.json").read_text("utf-8")))
     converter = Converter(models)
     kinds: dict[str, Schema] = {}
@@ -194,7 +201,7 @@ def _definition(custom: CustomKind) -> Path:
         raise MissingError(str(error)) from error
 
 
-def _go(*arguments: str) -> str:
+def run_go(*arguments: str) -> str:
     go = shutil.which("go")
     if go is None:
         raise MissingError("Go is missing\n  fix: install it from https://go.dev/dl/ so that `go` is on PATH")

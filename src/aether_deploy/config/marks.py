@@ -99,6 +99,22 @@ class Partial(msgspec.Struct, frozen=True):
         return self.of if isinstance(self.of, type) else self.of()
 
 
+class Verbatim(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that is no setting of ours: any mapping or list, kept as it was written, ``null`` included.
+
+    Layers replace it whole.
+
+    Attributes:
+        what: What it is: ``a strategic merge patch``.
+        list: It is a list; else a mapping.
+        schema: Says what its JSON Schema holds beyond its type.
+    """
+
+    what: str
+    list: bool = False
+    schema: Callable[[], Mapping[str, Any]] = dict
+
+
 class Placeholders(msgspec.Struct, frozen=True):
     """Names that ``{name}`` stands for in this text."""
 

@@ -9,7 +9,16 @@ from typing import Any
 
 from aether_deploy.config.base import spec_of
 from aether_deploy.config.marks import Keyed
-from aether_deploy.config.nodes import AnyNode, ConfigNode, ListNode, MapNode, Node, OptionalNode, PartialNode
+from aether_deploy.config.nodes import (
+    AnyNode,
+    ConfigNode,
+    ListNode,
+    MapNode,
+    Node,
+    OptionalNode,
+    PartialNode,
+    VerbatimNode,
+)
 
 _ANY = AnyNode()
 
@@ -39,8 +48,15 @@ def list_key(node: Node) -> Keyed | None:
     return node.keyed if isinstance(node, ListNode) else None
 
 
+def is_verbatim(node: Node) -> bool:
+    """Return whether a value of ``node`` is kept as it was written, so that a later layer replaces it whole."""
+    return isinstance(node, VerbatimNode) or (isinstance(node, OptionalNode) and is_verbatim(node.inner))
+
+
 def merge(base: object, overlay: object, node: Node, *, keep_null: bool = False) -> Any:
     """Return ``base`` with ``overlay`` laid over it, by the type of ``node``. Neither is changed."""
+    if is_verbatim(node):
+        return overlay
     if type(overlay) is dict or isinstance(overlay, Mapping):
         return _merge_maps(base if isinstance(base, Mapping) else {}, overlay, node, keep_null)
     keyed = list_key(node)

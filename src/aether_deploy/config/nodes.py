@@ -14,7 +14,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from aether_deploy.config.marks import Distinct, Keyed, NumberRule, OneOf, Partial, Placeholders, TextRule, WholeRule
+from aether_deploy.config.marks import (
+    Distinct,
+    Keyed,
+    NumberRule,
+    OneOf,
+    Partial,
+    Placeholders,
+    TextRule,
+    Verbatim,
+    WholeRule,
+)
 from aether_deploy.config.sink import FAULTY, UNCARRIED, Faulty, Path, Sink
 from aether_deploy.patterns import Pattern
 from aether_deploy.problems import shown, suggestion
@@ -318,6 +328,43 @@ class PartialNode(Node):
         return given
 
 
+class VerbatimNode(Node):
+    """Any mapping or list of plain values, as it was written."""
+
+    __slots__ = ("expects", "verbatim")
+
+    def __init__(self, verbatim: Verbatim) -> None:
+        self.verbatim = verbatim
+        self.expects = verbatim.what
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if not isinstance(raw, (list, tuple) if self.verbatim.list else Mapping):
+            return self.refuse(
+                raw, path, sink, f"write a {'list: [ ... ]' if self.verbatim.list else 'mapping: { ... }'}"
+            )
+        return self._read(raw, path, sink)
+
+    def _read(self, raw: object, path: Path, sink: Sink) -> Any:
+        if isinstance(raw, str):
+            return _ANY_TEXT.read(raw, path, sink)
+        if isinstance(raw, Mapping):
+            values = {key: self._read(each, (path, str(key)), sink) for key, each in raw.items()}
+            for key in raw:
+                if not isinstance(key, str) or UNCARRIED.search(key):
+                    return sink.fault(path, f"has key {shown(key)}, no text", "write text for the key", key=str(key))
+            return FAULTY if any(each is FAULTY for each in values.values()) else values
+        if isinstance(raw, (list, tuple)):
+            items = [self._read(each, (path, place), sink) for place, each in enumerate(raw)]
+            return FAULTY if any(each is FAULTY for each in items) else items
+        if raw is None or type(raw) is bool or (type(raw) is int and -(2**63) <= raw < 2**63):
+            return raw
+        fix = f'quote it: "{getattr(raw, "text", raw)}"' if isinstance(raw, (int, float)) else "write plain values"
+        return sink.fault(path, "not a value that every reader of manifests keeps", fix, value=shown(raw))
+
+
+_ANY_TEXT = TextNode(None, None)
+
+
 def _is_config(value: object) -> bool:
     return isinstance(value, msgspec.Struct) and hasattr(value, "as_given")
 
@@ -351,6 +398,8 @@ def _compile(annotation: Any, rules: tuple[Any, ...]) -> Node:
         return _compile(inner, (*more, *rules))
     if partial := _first(rules, Partial):
         return PartialNode(partial)
+    if verbatim := _first(rules, Verbatim):
+        return VerbatimNode(verbatim)
     if origin in (typing.Union, types.UnionType):
         return _compile_union(typing.get_args(annotation), rules)
     if origin is Literal:

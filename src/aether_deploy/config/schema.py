@@ -24,6 +24,7 @@ from aether_deploy.config.nodes import (
     PartialNode,
     TextNode,
     UnionNode,
+    VerbatimNode,
     WholeNode,
 )
 
@@ -118,6 +119,8 @@ class _Definitions:
                 return {"type": "object", "additionalProperties": values, "propertyNames": names}
             case AnyNode():
                 return {}
+            case VerbatimNode():
+                return {"type": "array" if node.verbatim.list else "object", **node.verbatim.schema()}
         return _scalar(node)
 
     def _item(self, item: Node, flavour: str, required: tuple[str, ...]) -> dict[str, Any]:

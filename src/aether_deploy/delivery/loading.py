@@ -1,23 +1,17 @@
 """Reading a description from disk: files, their layers, and every problem at its place."""
 
 import os
-import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from aether_deploy.config.sink import path_text
-from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.fleet.pod import config_data
+from aether_deploy.delivery.sources import MAX_FILE_BYTES, read_bytes, read_sources
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.expansion import Steps
 from aether_deploy.platform.layers import Document, Evaluation, Setting, Source
-from aether_deploy.platform.placing import at_layer, site_configs
 from aether_deploy.problems import ConfigError, Problem, shown
-
-MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -47,9 +41,11 @@ class Description(msgspec.Struct, frozen=True):
         for evaluation in evaluations:
             problems = [*evaluation.found]
             if evaluation.platform is not None:
-                problems += _read_sources(evaluation.platform, self.folder, files)
+                problems += read_sources(evaluation.platform, self.folder, files)
+                if not any(problem.severity == "error" for _, problem in problems):
+                    problems += _patch_problems(evaluation.platform, files)
             found.append(problems)
-        return Judgement(tuple(evaluations), files, self._placed(evaluations, found))
+        return Judgement(tuple(evaluations), files, self._placed(evaluations, found, files))
 
     def _evaluate(self, environment: str) -> Evaluation:
         """A document without overlays has one environment, whose name only counts where it is asked for."""
@@ -59,22 +55,46 @@ class Description(msgspec.Struct, frozen=True):
     def _has_overlays(self) -> bool:
         return "environments" in self.document.base
 
-    def _placed(self, evaluations: list[Evaluation], found: list[list[tuple[Steps, Problem]]]) -> tuple[Problem, ...]:
+    def _placed(
+        self,
+        evaluations: list[Evaluation],
+        found: list[list[tuple[Steps, Problem]]],
+        files: Mapping[str, bytes],
+    ) -> tuple[Problem, ...]:
         if not any(found):
             return self.refused
-        in_base = self.document.evaluate(None).found if self._has_overlays() else ()
-        base = {_identity(problem) for _, problem in in_base}
+        base = self._in_base(files) if self._has_overlays() else set()
         finder = _Finder(self)
         seen: dict[tuple[Any, ...], tuple[Any, Problem]] = {}
         for evaluation, problems in zip(evaluations, found, strict=True):
             for steps, problem in problems:
-                own = evaluation.overlay if self._has_overlays() and _identity(problem) not in base else None
+                overlaid = self._has_overlays() and problem.file is None and _identity(problem) not in base
+                own = evaluation.overlay if overlaid else None
                 identity = (own, *_identity(problem))
                 if identity not in seen:
                     seen[identity] = finder.placed(evaluation, steps, problem, own)
         names = [source.name for source in self.document.sources]
-        placed = [((names.index(p.file or ""), p.line, p.column), p) for p in self.refused]
+        placed = [((names.index(p.file or ""), "", p.line, p.column), p) for p in self.refused]
         return tuple(problem for _, problem in sorted([*placed, *seen.values()], key=lambda item: item[0]))
+
+    def _in_base(self, files: Mapping[str, bytes]) -> set[tuple[Any, ...]]:
+        """Return the problems that no overlay causes."""
+        evaluation = self.document.evaluate(None)
+        found = [problem for _, problem in evaluation.found]
+        if evaluation.platform is not None:
+            found += [problem for _, problem in read_sources(evaluation.platform, self.folder, {**files})]
+        with suppress(ConfigError):  # a file of the base that no environment reads
+            found += [problem for _, problem in _patch_problems(evaluation.platform, files)]
+        return {_identity(problem) for problem in found}
+
+
+def _patch_problems(platform: Platform | None, files: Mapping[str, bytes]) -> list[tuple[Steps, Problem]]:
+    """Return what is wrong with patches: only rendering shows it, so that costs nothing where none is."""
+    if platform is None or not platform.patches:
+        return []
+    from aether_deploy.platform.patch_problems import patch_problems
+
+    return patch_problems(platform, files)
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -82,7 +102,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
     Attributes:
         evaluations: One for each environment that was asked for.
-        files: Content of every config file's ``source``.
+        files: Content of every config file's ``source``, and of every encrypted Secret.
         problems: Errors and warnings, in document order.
     """
 
@@ -109,7 +129,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 def _identity(problem: Problem) -> tuple[Any, ...]:
-    return (problem.path, problem.key, problem.value, problem.reason)
+    return (problem.file, problem.line, problem.path, problem.key, problem.value, problem.reason)
 
 
 class _Finder:
@@ -123,6 +143,8 @@ class _Finder:
         self, evaluation: Evaluation, steps: Steps, problem: Problem, environment: str | None
     ) -> tuple[Any, Problem]:
         document = self._description.document
+        if problem.file is not None:  # it is in a file that the description names
+            return (len(document.sources), problem.file, problem.line or 0, problem.column or 0), problem
         key = problem.key
         for length in range(len(steps), -1, -1):
             origin = document.origin(evaluation, steps[:length], key=key)
@@ -131,14 +153,14 @@ class _Finder:
             key = None
         source = 0 if origin is None else origin.source
         if source is None:
-            return (len(document.sources), 0, 0), msgspec.structs.replace(
+            return (len(document.sources), "", 0, 0), msgspec.structs.replace(
                 problem, file="--set", environment=environment
             )
         where = origin.steps if origin is not None else ()
         line, column = self.position(source, where, at_key=key is not None) or (1, 1)
         name = document.sources[source].name
         placed = msgspec.structs.replace(problem, file=name, line=line, column=column, environment=environment)
-        return (source, line, column), placed
+        return (source, "", line, column), placed
 
     def position(self, source: int, steps: Steps, *, at_key: bool) -> tuple[int, int] | None:
         """Return line and column of a value, or of its key."""
@@ -209,7 +231,7 @@ def _read_text(path: str) -> str:
         return ConfigError([Problem(path="$", reason=reason, fix=fix, file=path, line=line, column=column)])
 
     try:
-        data = _read_bytes(path)
+        data = read_bytes(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise fault(
@@ -223,19 +245,6 @@ def _read_text(path: str) -> str:
         before = data[: error.start].decode("utf-8")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         raise fault(f"holds the byte 0x{data[error.start]:02X}, not UTF-8", "save it as UTF-8", line, column) from error
-
-
-def _read_bytes(path: str) -> bytes:
-    """Return what the file holds; of an endless one such as /dev/zero only more than is allowed."""
-    with open(path, "rb") as file:
-        return file.read(MAX_FILE_BYTES + 1)
-
-
-def _read_regular(path: str) -> bytes:
-    """Return what the file holds; a pipe or a device would not end, or not give the same twice."""
-    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-        raise ValueError("is no regular file")
-    return _read_bytes(path)
 
 
 def _setting(path: str, text: str) -> Setting:
@@ -254,36 +263,6 @@ def _setting(path: str, text: str) -> Setting:
     setting = Setting(path, values["value"])
     _ = setting.steps
     return setting
-
-
-def _read_sources(platform: Platform, folder: str, files: dict[str, bytes]) -> list[tuple[Steps, Problem]]:
-    """Read every config file's ``source`` into ``files``; return what cannot be read."""
-    found: dict[Steps, Problem] = {}
-    for site in platform.sites:
-        for view, config in site_configs(platform, site).values():
-            for steps, problem in _read_sources_of(config, folder, files):
-                at = at_layer(platform, view, site, steps)
-                found[at] = msgspec.structs.replace(problem, path=path_text(at))
-    return list(found.items())
-
-
-def _read_sources_of(config: DeploymentConfig, folder: str, files: dict[str, bytes]) -> Iterator[tuple[Steps, Problem]]:
-    whole = True
-    for place, file in enumerate(config.config_files):
-        if file.source is None or not file.enabled or file.source in files:
-            continue
-        try:
-            files[file.source] = _read_regular(os.path.join(folder, file.source))
-        except (OSError, ValueError) as error:
-            whole = False
-            reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-            fix = "write the file, or correct the path; it is relative to the folder of the first FILE"
-            yield ("config_files", place, "source"), Problem(path="$", reason=reason, fix=fix, value=shown(file.source))
-    if whole and config.config_files:
-        try:
-            config_data(config, files)
-        except ConfigError as error:
-            yield from ((("config_files",), problem) for problem in error.problems)
 
 
 def load_platform(*paths: str, environment: str | None = None, settings: Iterable[tuple[str, str]] = ()) -> Platform:

@@ -100,7 +100,7 @@ class DeploymentConfig(Config):
         labels: Labels of every object and pod, beside ours; selectors do not use them.
         annotations: Annotations of every object and pod, beside ours.
         priority_class: An existing PriorityClass.
-        pull_secrets: Secrets for pulling images; they must exist in the namespace.
+        pull_secrets: Secrets for pulling images; ``secrets`` brings them, or they must exist in the namespace.
         node_selector: Labels that a node must have.
         tolerations: Taints that do not keep the pods away.
         update: How a new version reaches the pods.
@@ -233,6 +233,7 @@ class DeploymentConfig(Config):
     occupied_pods_can_be_kept = rule(rules_running.occupied_pods_can_be_kept)
     exposed_pods_have_ordinals = rule(rules_running.exposed_pods_have_ordinals)
     secrets_are_files = rule(rules.secrets_are_files)
+    literals_are_no_secrets = rule(rules.literals_are_no_secrets)
     labels_are_the_authors = rule(rules.labels_are_the_authors)
     waivers_are_used = rule(rules.waivers_are_used)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aether_deploy.config.base import Fault
-from aether_deploy.fleet.deviations import SECRET_NAME, deviations, environments_of, images_of, tag_of
+from aether_deploy.fleet.deviations import SECRET_NAME, deviations, environments_of, images_of, literals_of, tag_of
 from aether_deploy.manifest.labels import RESERVED_PREFIXES
 from aether_deploy.problems import suggestion
 from aether_deploy.quantities import parse_quantity
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CONTROLLER_NAME_MAX = 52  # a StatefulSet's pods carry "<name>-<10 characters>" as a label, which has 63
 NAME_MAX = 63
 ANNOTATIONS_MAX_BYTES = 256 * 1024
+UNUSED_WAIVER, UNUSED_FIX = "waives nothing: the workload does not deviate", "remove it"
+LITERAL_FIX = "mount it by secret_files, or give the waiver secret_literal a reason; if it was ever pushed, replace it"
 
 
 def kind_follows_the_volume(self: "DeploymentConfig") -> Iterator[Fault]:
@@ -251,6 +253,13 @@ def secrets_are_files(self: "DeploymentConfig") -> Iterator[Fault]:
                 )
 
 
+def literals_are_no_secrets(self: "DeploymentConfig") -> Iterator[Fault]:
+    if "secret_literal" in self.waivers:
+        return
+    for at, kind in literals_of(self):
+        yield Fault(at, f"holds {kind} in plain sight", LITERAL_FIX)  # without the value: messages end in logs
+
+
 def labels_are_the_authors(self: "DeploymentConfig") -> Iterator[Fault]:
     for field in ("labels", "annotations"):
         for key in getattr(self, field):
@@ -270,10 +279,8 @@ def labels_are_the_authors(self: "DeploymentConfig") -> Iterator[Fault]:
 def waivers_are_used(self: "DeploymentConfig") -> Iterator[Fault]:
     if not self.waivers:
         return
-    for name in sorted(self.waivers.keys() - deviations(self).keys()):
-        yield Fault(
-            ("waivers", name),
-            "waives nothing: the workload does not deviate",
-            "remove it",
-            severity="warning",
-        )
+    unused = self.waivers.keys() - deviations(self).keys()
+    if any(file.source and file.enabled for file in self.config_files):
+        unused -= {"secret_literal"}  # it may be for the content of a file, which is not known here
+    for name in sorted(unused):
+        yield Fault(("waivers", name), UNUSED_WAIVER, UNUSED_FIX, severity="warning")

@@ -87,7 +87,7 @@ class ConfigFile(Config):
 
 
 class SecretFile(Config):
-    """A Secret, or one key of it, as files. The Secret must exist in the namespace.
+    """A Secret, or one key of it, as files. ``secrets`` brings it, or it must exist in the namespace.
 
     Attributes:
         name: Name of the item; its volume is named ``secret-<name>``.

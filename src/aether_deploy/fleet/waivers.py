@@ -8,7 +8,7 @@ Sources: checkov ``checkov.io/skip``, kube-score ``kube-score/ignore``, kube-lin
 the checkers' own lists.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -100,6 +100,11 @@ WAIVERS: dict[str, Waiver] = {
         reason="the value is not secret",
         workload=Checks(kube_linter=("env-var-secret",), polaris=("sensitiveContainerEnvVar",)),
     ),
+    "secret_literal": Waiver(
+        meaning="a text or a config file looks like a private key or an access key of a cloud and is no secret",
+        reason="the value is not secret",
+        workload=Checks(polaris=("sensitiveContainerEnvVar",)),
+    ),
     "service_account_token": Waiver(
         meaning="`identity.automount_token` is true",
         reason="the pods call the API server",
@@ -147,12 +152,18 @@ def waiver_annotations(reasons: Mapping[str, str | None], bearer: Bearer) -> dic
         reasons: Waiver name to the author's reason, if any.
         bearer: Which object of the workload it is.
     """
+    return checks_annotations(
+        (WAIVERS[name].on(bearer), reasons[name] or WAIVERS[name].reason) for name in sorted(reasons)
+    )
+
+
+def checks_annotations(waived: Iterable[tuple[Checks, str]]) -> dict[str, str]:
+    """Return the annotations that excuse one object from checks, each with its reason."""
     annotations: dict[str, str] = {}
     skips: list[str] = []
     ignored: list[str] = []
-    for name in sorted(reasons):
-        checks = WAIVERS[name].on(bearer)
-        reason = " ".join((reasons[name] or WAIVERS[name].reason).split())
+    for checks, said in waived:
+        reason = " ".join(said.split())
         # A second '=' ends checkov with a stack trace.
         skips += [f"{check}={reason.replace('=', ':')}" for check in checks.checkov]
         ignored += checks.kube_score

@@ -15,7 +15,8 @@ APPLIERS = (MANAGER, "kubectl", "kubectl-client-side-apply", "argocd-controller"
 """Field managers that apply a tree; each takes fields over from the others."""
 
 _HTTP_CONFLICT = 409
-_BY_SERVER = ("creationTimestamp", "uid", "resourceVersion", "generation", "managedFields")
+BY_SERVER = ("creationTimestamp", "uid", "resourceVersion", "generation", "managedFields")
+"""Fields of ``metadata`` that only a server writes."""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +26,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
         manifest: What was sent.
         live: What was there then; None where the server did not take it.
         refused: Why it did not.
-        unjudged: Why nobody could judge it: its kind or its namespace is not there.
+        unjudged: Why nobody could judge it: its kind or its namespace is not there, or it is encrypted.
         warnings: What the server warned of.
         differences: What it dropped or rewrote.
         conflicts: Fields of ours that somebody else has changed there, beside engines and ``kubectl apply``.
@@ -69,6 +70,8 @@ def apply_manifests(client: Client, manifests: Iterable[Manifest], *, dry_run: b
 
 def _apply(client: Client, manifest: Manifest, *, dry_run: bool) -> Applied:
     conflicts: tuple[str, ...] = ()
+    if manifest.kind == "Secret" and "sops" in manifest.body:
+        return Applied(manifest=manifest, unjudged="sops encrypted it, and an engine decrypts it before it applies it")
     try:
         try:
             answer = client.apply(manifest.body, manager=MANAGER, dry_run=dry_run)

@@ -9,6 +9,7 @@ from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.lab.client import ApiError, Client
 from aether_deploy.lab.nodes import FakeNode
 from aether_deploy.manifest.value import Manifest
+from aether_deploy.platform.secrets import secrets_brought, secrets_used
 from aether_deploy.scaling.controller.keda import autoscaler_of_scaled_object
 
 _HTTP_CONFLICT = 409
@@ -24,9 +25,11 @@ def assumed_by(
     found += [f"HorizontalPodAutoscaler {name}, which KEDA makes" for name in _names_of_keda(manifests)]
     found += [f"PriorityClass {name}" for name in _priority_classes(workloads)]
     found += [f"StorageClass {name}" for name in storage_classes]
+    found += _secret_stores(manifests)
+    brought = secrets_brought(manifests)
     for config in workloads:
-        found += [f"Secret {config.namespace}/{name}" for name in config.pull_secrets]
-        found += [f"Secret {config.namespace}/{file.secret}" for file in config.secret_files if file.enabled]
+        secrets = [use.name for use in secrets_used([config]) if (config.namespace, use.name) not in brought]
+        found += [f"Secret {config.namespace}/{name}" for name in secrets]
         if config.identity.service_account is not None:
             found.append(f"ServiceAccount {config.namespace}/{config.identity.service_account}")
         found += [f"PersistentVolumeClaim {config.namespace}/{claim}" for claim in _claims(config)]
@@ -63,6 +66,16 @@ def _namespaces(manifests: Iterable[Manifest]) -> list[str]:
 def _autoscalers_of_keda(manifests: Iterable[Manifest]) -> list[dict[str, Any]]:
     """Return the autoscalers that KEDA would make; nobody runs it here, and without them nothing would scale."""
     return [autoscaler_of_scaled_object(each.body) for each in manifests if each.kind == "ScaledObject"]
+
+
+def _secret_stores(manifests: Iterable[Manifest]) -> list[str]:
+    stores = []
+    for each in manifests:
+        if each.kind == "ExternalSecret":
+            store = each.body["spec"]["secretStoreRef"]
+            where = f"{each.namespace}/" if store["kind"] == "SecretStore" else ""
+            stores.append(f"{store['kind']} {where}{store['name']}")
+    return stores
 
 
 def _names_of_keda(manifests: Iterable[Manifest]) -> list[str]:

@@ -11,6 +11,7 @@ from aether_deploy.config.marks import Keyed, Partial, PythonOnly, TextRule
 from aether_deploy.config.types import DnsLabel, KubernetesVersion
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.platform import references
+from aether_deploy.platform import secrets as used_secrets
 from aether_deploy.platform.expansion import PLACEMENT_FIELDS, Expanded, entry_layers, expand_entry, iterate_entries
 from aether_deploy.platform.gitops_config import GitOpsConfig, pieces_are_told_apart
 from aether_deploy.platform.parts import (
@@ -22,6 +23,7 @@ from aether_deploy.platform.parts import (
     Site,
     Workload,
 )
+from aether_deploy.platform.patches import PatchConfig, patched_regions_exist
 from aether_deploy.platform.placing import EntryView, view_entries
 
 DEFAULT_ENVIRONMENT = "prod"
@@ -52,6 +54,8 @@ class Platform(Config, dict=True):
         services: Services around them, with the class defaults of stateless workloads.
         observability: Monitoring.
         gitops: Which engine applies the tree, and from where.
+        secrets: Where the Secrets come from that workloads use.
+        patches: Changes of rendered objects, for what no field says; applied in the order of the file.
         environments: Overlays of all of the above except ``name``; the first is the default.
         environment: The environment that this platform is.
     """
@@ -66,12 +70,14 @@ class Platform(Config, dict=True):
     services: Annotated[Sequence[Entry], Keyed("name")] = ()
     observability: ObservabilityConfig = FILLED
     gitops: GitOpsConfig = FILLED
+    secrets: used_secrets.SecretsConfig = FILLED
+    patches: Annotated[Sequence[PatchConfig], Keyed("name")] = ()
     environments: dict[DnsLabel, Overlay] = {}
     environment: Annotated[DnsLabel, PythonOnly("--env chooses it")] = DEFAULT_ENVIRONMENT
 
     @classmethod
     def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"defaults": {}, "observability": {}, "gitops": {}, **given}
+        return {"defaults": {}, "observability": {}, "gitops": {}, "secrets": {}, **given}
 
     versions_are_known = rule(references.versions_are_known)
     something_runs = rule(references.something_runs)
@@ -95,7 +101,12 @@ class Platform(Config, dict=True):
     callers_reach_what_they_use = rule(references.callers_reach_what_they_use)
     balancers_stay_internal = rule(references.balancers_stay_internal)
     versions_carry_the_fields = rule(references.versions_carry_the_fields)
+    secrets_have_a_folder = rule(used_secrets.secrets_have_a_folder)
+    secret_items_are_used = rule(used_secrets.secret_items_are_used)
+    secret_keys_are_fetched = rule(used_secrets.secret_keys_are_fetched)
+    engines_can_decrypt = rule(used_secrets.engines_can_decrypt)
     external_metrics_have_one_server = rule(references.external_metrics_have_one_server)
+    patched_regions_exist = rule(patched_regions_exist)
     pieces_are_told_apart = rule(pieces_are_told_apart)
 
     @cached_property
@@ -113,6 +124,21 @@ class Platform(Config, dict=True):
     @cached_property
     def configs_by_region(self) -> dict[str, dict[str, tuple[EntryView, DeploymentConfig]]]:
         """The workloads of each region that was asked for, by name: filled by ``placing.site_configs``."""
+        return {}
+
+    @cached_property
+    def placed_configs(self) -> dict[int, DeploymentConfig]:
+        """Every entry as it runs, in its namespace, by the identity of what it was expanded to."""
+        return {}
+
+    @cached_property
+    def manifests_made(self) -> dict[tuple[str, int], list[tuple[DeploymentConfig, Any, tuple[Any, ...]]]]:
+        """Objects of every entry that were made already, and from what: filled by ``rendering.render_cluster``."""
+        return {}
+
+    @cached_property
+    def patched_by_region(self) -> dict[str, Any]:
+        """What patches made of each region that was asked for: filled by ``rendering.render_patched``."""
         return {}
 
     @cached_property
@@ -151,5 +177,12 @@ class Platform(Config, dict=True):
 
     def config_of(self, at: tuple[str, int], region: str) -> DeploymentConfig | None:
         """Return the entry at ``at`` as it runs in ``region``; None where it has faults."""
-        config = self.expanded_in(at, region).config
-        return None if config is None else msgspec.structs.replace(config, namespace=self.namespace)
+        expanded = self.expanded_in(at, region)
+        if expanded.config is None:
+            return None
+        known = self.placed_configs.get(id(expanded))
+        if known is None:
+            known = self.placed_configs[id(expanded)] = msgspec.structs.replace(
+                expanded.config, namespace=self.namespace
+            )
+        return known

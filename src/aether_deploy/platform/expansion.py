@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from aether_deploy.config.base import Fault, spec_of
 from aether_deploy.config.marks import Keyed
-from aether_deploy.config.merging import child, list_key, merge
+from aether_deploy.config.merging import child, is_verbatim, list_key, merge
 from aether_deploy.config.nodes import Node, compile_type
 from aether_deploy.config.sink import FAULTY, Sink
 from aether_deploy.fleet.config import UNPLACED, DeploymentConfig
@@ -149,9 +149,13 @@ def began(held: Sequence[object], steps: Steps, node: Node) -> int:
 
     Only mappings and lists of named things join what is below them; everything else replaces it.
     """
+    whole = False
     for step in steps:
         node = child(node, step)
+        whole = whole or is_verbatim(node)
     first = len(held) - 1
+    if whole:
+        return first
     while first > 0 and _joins(held[first], held[first - 1], node):
         first -= 1
     return first

@@ -1,10 +1,12 @@
 """A platform becomes manifests: for each cluster, the cluster's own objects and one folder per workload."""
 
 from collections.abc import Mapping
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aether_deploy.config.sink import path_text
 from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.surroundings import Peer, Surroundings
@@ -14,20 +16,31 @@ from aether_deploy.platform.config import Platform
 from aether_deploy.platform.monitoring import render_monitoring
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView, nearest, site_configs
+from aether_deploy.platform.secrets import FOLDER as SECRETS
+from aether_deploy.platform.secrets import SOURCE as SECRETS_SOURCE
+from aether_deploy.platform.secrets import render_secrets
+from aether_deploy.problems import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from aether_deploy.platform.patching import Patched
 
 
 class Folder(msgspec.Struct, frozen=True):
-    """The objects of one workload in one cluster.
+    """The objects of one workload in one cluster, or what brings the Secrets of all.
 
     Attributes:
-        name: The workload's name.
+        name: The workload's name, or ``secrets``.
         manifests: Its objects, in apply order.
-        config: The workload; None where it runs elsewhere and only its Service stands here.
+        config: The workload; None for ``secrets``, and where it runs elsewhere and only its Service stands here.
     """
 
     name: str
     manifests: tuple[Manifest, ...]
     config: DeploymentConfig | None
+
+    @property
+    def brings_secrets(self) -> bool:
+        return self.manifests[0].source == SECRETS_SOURCE
 
 
 class ClusterManifests(msgspec.Struct, frozen=True):
@@ -54,28 +67,88 @@ class ClusterManifests(msgspec.Struct, frozen=True):
 
 
 def render_cluster(platform: Platform, site: Site, files: Mapping[str, bytes]) -> ClusterManifests:
-    """Return the manifests of one cluster.
+    """Return the manifests of one cluster, patched.
 
     Args:
         platform: The platform, without faults.
         site: One of ``platform.sites``.
-        files: Content of every config file's ``source``.
+        files: Content of every config file's ``source``, and of every encrypted Secret, by its path.
+
+    Raises:
+        ConfigError: A patch cannot be applied, or breaks a rule that it does not waive.
     """
+    if not any(patch.enabled for patch in platform.patches):
+        return _render_unpatched(platform, site, files)
+    cluster, patched = render_patched(platform, site, files)
+    errors = [fault for fault in patched.faults if fault.severity == "error"]
+    if errors:
+        raise ConfigError(Problem(path=path_text(each.at), reason=each.reason, fix=each.fix) for each in errors)
+    return cluster
+
+
+def render_patched(platform: Platform, site: Site, files: Mapping[str, bytes]) -> "tuple[ClusterManifests, Patched]":
+    """Return the manifests of one cluster, and what its patches did and where they are wrong.
+
+    Made once for the same ``files``: a description is judged by it before it is rendered.
+    """
+    from aether_deploy.platform.patching import patch_objects  # of no use to those who patch nothing
+
+    known = platform.patched_by_region.get(site.region.code)
+    if known is None or known[0] is not files:
+        cluster = _render_unpatched(platform, site, files)
+        waivers = {folder.manifests[0].source: folder.config.waivers for folder in cluster.folders if folder.config}
+        patched = patch_objects(
+            platform.patches,
+            site.region.code,
+            cluster.manifests,
+            lambda each: waivers.get(each.source, {}),
+            kubernetes=site.kubernetes,
+        )
+        known = platform.patched_by_region[site.region.code] = (files, _with_objects(cluster, patched), patched)
+    return known[1:]
+
+
+def _with_objects(cluster: ClusterManifests, patched: "Patched") -> ClusterManifests:
+    """Return the cluster with its objects as patches left them, each where it was."""
+    objects = iter(patched.manifests)
+
+    def as_many(manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
+        return tuple(islice(objects, len(manifests)))
+
+    own, monitoring = as_many(cluster.cluster), as_many(cluster.monitoring)
+    folders = tuple(msgspec.structs.replace(folder, manifests=as_many(folder.manifests)) for folder in cluster.folders)
+    return msgspec.structs.replace(cluster, cluster=own, monitoring=monitoring, folders=folders)
+
+
+def _render_unpatched(platform: Platform, site: Site, files: Mapping[str, bytes]) -> ClusterManifests:
     here = site_configs(platform, site)
     used_by = _callers(here)
     external = _external_peers(platform, site, here)
     folders = []
     for name, (view, config) in here.items():
         around = _surroundings(platform, site, config, here, used_by.get(name, ()), external, files)
-        manifests = tuple(render_manifests(config, around, source=source_of(view)))
-        folders.append(Folder(name, manifests, config))
+        folders.append(Folder(name, _manifests(platform, view, config, around), config))
     folders += [
         Folder(name, (_external_service(platform, name, host, peer, source),), None)
         for name, (peer, host, source) in external.items()
     ]
+    secrets = render_secrets(platform, site, [config for _, config in here.values()], files)
+    folders += [Folder(SECRETS, secrets, None)] if secrets else []
     folders.sort(key=lambda folder: folder.name)
     monitoring = render_monitoring(platform, site, [config for _, config in here.values()])
     return ClusterManifests(site, platform.namespace, (_namespace(platform),), tuple(folders), monitoring)
+
+
+def _manifests(
+    platform: Platform, view: EntryView, config: DeploymentConfig, around: Surroundings
+) -> tuple[Manifest, ...]:
+    """Return the objects of one workload: the very same ones where another region has the same workload alike."""
+    made = platform.manifests_made.setdefault(view.at, [])
+    for known, surroundings, manifests in made:
+        if known is config and surroundings == around:
+            return manifests
+    made.append((config, around, tuple(render_manifests(config, around, source=source_of(view)))))
+    return made[-1][2]
 
 
 def source_of(view: EntryView) -> str:
