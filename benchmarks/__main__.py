@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import emitter, lab, pipeline, scaling
+from benchmarks import emitter, fleet, lab, pipeline, scaling
 from tests.kubectl import COMMAND, find_kubectl
 
 README = Path(__file__).with_name("README.md")
@@ -23,6 +23,8 @@ PROMISES = (
     ("start from JSON, times as long as kustomize", "at most", 1.5),
     ("start from YAML, times as long as kustomize", "at most", 1.8),
     ("unchanged render, share of the first", "at most", 0.6),
+    ("fleet: unchanged render, share of the first", "at most", 0.6),
+    ("fleet: diff of one field, share of the first render", "at most", 1.0),
     ("replay of a year by the rule, million times real time", "at least", 1.0),
     ("replay of a year by the autoscaler, million times real time", "at least", 1.0),
     ("replay, memory of a trace four times as long, times", "at most", 1.2),
@@ -45,6 +47,7 @@ def main() -> int:
         pipeline.phases,
         lambda: pipeline.whole_command(str(kubectl)),
         pipeline.memory,
+        lambda: fleet.measure(str(kubectl)),
         scaling.measure,
         lab.measure,
     ):

@@ -148,8 +148,7 @@ def whole_command(kubectl: str, worlds: int = 1000, measured: Sequence[int] = (1
         folder = Path(name)
         as_json, as_yaml = _write(folder, "large", description(worlds))
         first, again, from_yaml = _render_times(call, folder, as_json, as_yaml)
-        points = [(1, _kustomize_secs(call, folder, kubectl, 1))]
-        points += [(count, _kustomize_secs(call, folder, kubectl, count)) for count in measured]
+        points = _kustomize_points(call, folder, kubectl, measured)
     fitted = _parabola(points, worlds)
     return {
         f"render of {worlds} worlds from JSON, s": first,
@@ -175,6 +174,16 @@ def _render_times(call: list[str], folder: Path, as_json: str, as_yaml: str) -> 
             taken[kind].append(time.perf_counter() - start)
     first, again, from_yaml = (statistics.median(taken[kind]) for kind in ("first", "again", "yaml"))
     return first, again, from_yaml
+
+
+def fitted_kustomize_secs(kubectl: str, worlds: int, measured: Sequence[int] = (100, 300)) -> float:
+    """Return how long ``kubectl kustomize`` takes on a cluster of ``worlds`` worlds, extrapolated, seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        return _parabola(_kustomize_points(command_line(), Path(name), kubectl, measured), worlds)
+
+
+def _kustomize_points(call: list[str], folder: Path, kubectl: str, measured: Sequence[int]) -> list[tuple[int, float]]:
+    return [(count, _kustomize_secs(call, folder, kubectl, count)) for count in (1, *measured)]
 
 
 def _kustomize_secs(call: list[str], folder: Path, kubectl: str, worlds: int) -> float:

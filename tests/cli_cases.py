@@ -15,7 +15,19 @@ from tests.rule_case import DIGEST
 ROOT = Path(__file__).resolve().parents[1]
 ONE_REGION = ROOT / "examples/one-region/aether.yaml"
 PROGRAM = Path(sys.executable).parent / "aether-deploy"
-VERBS = ("init", "check", "render", "rehearse", "scaling", "contract", "schema", "completion", "explain")
+VERBS = (
+    "init",
+    "check",
+    "render",
+    "diff",
+    "publish",
+    "rehearse",
+    "scaling",
+    "contract",
+    "schema",
+    "completion",
+    "explain",
+)
 
 SMALL = f"""\
 name: aether

@@ -57,6 +57,7 @@ def test_the_summary_says_what_runs_where_and_what_to_do_next(cli: CommandLine) 
         "  aether-prod/world-server     8  StatefulSet  6..20 pods   50 players each, WAL 10Gi each\n"
         "29 objects, 38 files: 38 written, 0 unchanged, 0 removed\n"
         "note: at the first deploy a scaled workload shows 1 replica until its HPA lifts it to the minimum\n"
+        "note: aether-prod must have the Secrets gateway-tls, registry, world-signing\n"
         f"next: aether-deploy rehearse {ONE_REGION}"
         "   (or: kubectl apply --server-side -k deploy/prod/clusters/us-east-1)\n",
     )

@@ -60,6 +60,8 @@ Verbs:
   init        Start a description in a folder.
   check       Say everything that is wrong with a description.
   render      Write the GitOps tree, or the manifests of one environment.
+  diff        Say what a change does to the clusters, before it ships.
+  publish     Commit the GitOps tree to a branch of a Git repository.
   rehearse    Let a real Kubernetes on this machine judge a description.
   scaling     Replay, explain, compare and prove how worlds scale by players.
   contract    Test a world server that runs.
@@ -134,8 +136,8 @@ MISUSES = {
         "  fix: see aether-deploy --help\n",
     ),
     "a verb of another version": (
-        ["diff"],
-        f"error: no verb is named 'diff'; verbs are {', '.join(VERBS)}\n"
+        ["analyze"],
+        f"error: no verb is named 'analyze'; verbs are {', '.join(VERBS)}\n"
         "  fix: see aether-deploy --help\n",
     ),
     "an unknown option before the verb": (

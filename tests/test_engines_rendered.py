@@ -81,7 +81,7 @@ def test_applications_own_no_finalizer_and_their_set_keeps_resources(split: str)
     (found,) = of_kind(tree_of("argocd", ("gitops.split", split)), "ApplicationSet")
 
     assert found["spec"]["syncPolicy"] == {"preserveResourcesOnDeletion": True}
-    assert list(found["spec"]["template"]["metadata"]) == ["name"]
+    assert "finalizers" not in found["spec"]["template"]["metadata"]
 
 
 def test_argocd_leaves_replicas_to_autoscalers_only_where_one_has_them_everywhere() -> None:
@@ -124,3 +124,19 @@ def test_without_an_engine_nothing_is_added() -> None:
 
     assert objects(tree, "prod/engine/") == []
     assert all(WAVE not in file.text for unit in tree.units for file in unit.files)
+
+
+def test_flux_decrypts_where_sops_encrypted() -> None:
+    sops = (
+        ("secrets", "{provider: sops, path: 'secrets/{secret}.yaml', sops_key_secret: sops-age}"),
+        ("defaults.workloads.pull_secrets", "[]"),
+    )
+    plain = {body["spec"].get("decryption") is None for body in of_kind(tree_of("flux"), "Kustomization")}
+    secret = {
+        body["metadata"]["name"]: body["spec"].get("decryption")
+        for body in of_kind(tree_of("flux", *sops), "Kustomization", "prod/engine/flux/us-east-1/")
+    }
+
+    assert plain == {True}
+    assert secret["aether-prod-workloads"] == {"provider": "sops", "secretRef": {"name": "sops-age"}}
+    assert secret["aether-prod-cluster"] is None

@@ -4,8 +4,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aether_deploy.contract.checking import check_contract
+    from aether_deploy.delivery.comparing import diff_trees
     from aether_deploy.delivery.loading import load_platform, read_description
+    from aether_deploy.delivery.publishing import Publication, plan_publish, publish
     from aether_deploy.delivery.traces import load_trace
+    from aether_deploy.delivery.tree_reading import StoredTree, read_tree, read_tree_at
     from aether_deploy.delivery.tree_writer import write_tree
     from aether_deploy.fleet.config import DeploymentConfig, WorkloadKind
     from aether_deploy.fleet.parts import (
@@ -31,14 +34,17 @@ if TYPE_CHECKING:
         VolumeConfig,
     )
     from aether_deploy.fleet.surroundings import Peer, Surroundings
+    from aether_deploy.gitops.diff.changes import Change, Danger, Diff, Effect
     from aether_deploy.gitops.render import render_tree
     from aether_deploy.gitops.tree import Tree, TreeFile, Unit
     from aether_deploy.lab.control_plane import ControlPlane
     from aether_deploy.lab.dry_run import dry_run
+    from aether_deploy.lab.live import diff_live
     from aether_deploy.lab.rehearsal import rehearse
     from aether_deploy.manifest.yaml_text import to_yaml, to_yaml_documents
     from aether_deploy.placement.config import AffinityRule, TopologyConfig
     from aether_deploy.platform.config import Platform
+    from aether_deploy.platform.gitops_config import ArgoCdConfig, FluxConfig, GitOpsConfig
     from aether_deploy.platform.parts import (
         ClusterConfig,
         DatacenterConfig,
@@ -50,7 +56,9 @@ if TYPE_CHECKING:
         RegionConfig,
         Workload,
     )
+    from aether_deploy.platform.patches import PatchConfig, PatchTarget
     from aether_deploy.platform.schema import platform_schema
+    from aether_deploy.platform.secrets import SecretItem, SecretKey, SecretsConfig, SecretStore
     from aether_deploy.probes.config import Probe, ProbeConfig
     from aether_deploy.problems import (
         ConfigError,
@@ -81,8 +89,11 @@ if TYPE_CHECKING:
 # Where each public name lives. Names are imported on first use, so that importing the package is cheap.
 _ROOMS = {
     "contract.checking": ("check_contract",),
+    "delivery.comparing": ("diff_trees",),
     "delivery.loading": ("load_platform", "read_description"),
+    "delivery.publishing": ("Publication", "plan_publish", "publish"),
     "delivery.traces": ("load_trace",),
+    "delivery.tree_reading": ("StoredTree", "read_tree", "read_tree_at"),
     "delivery.tree_writer": ("write_tree",),
     "fleet.config": ("DeploymentConfig", "WorkloadKind"),
     "fleet.parts": (
@@ -92,19 +103,24 @@ _ROOMS = {
     ),
     "fleet.storage": ("ConfigFile", "MountConfig", "PvcConfig", "RetentionConfig", "SecretFile", "VolumeConfig"),
     "fleet.surroundings": ("Peer", "Surroundings"),
+    "gitops.diff.changes": ("Change", "Danger", "Diff", "Effect"),
     "gitops.render": ("render_tree",),
     "gitops.tree": ("Tree", "TreeFile", "Unit"),
     "lab.control_plane": ("ControlPlane",),
     "lab.dry_run": ("dry_run",),
+    "lab.live": ("diff_live",),
     "lab.rehearsal": ("rehearse",),
     "manifest.yaml_text": ("to_yaml", "to_yaml_documents"),
     "placement.config": ("AffinityRule", "TopologyConfig"),
     "platform.config": ("Platform",),
+    "platform.gitops_config": ("ArgoCdConfig", "FluxConfig", "GitOpsConfig"),
     "platform.parts": (
         "ClusterConfig", "DatacenterConfig", "DefaultsConfig", "LinkConfig", "Location", "ObservabilityConfig",
         "PrometheusConfig", "RegionConfig", "Workload",
     ),
+    "platform.patches": ("PatchConfig", "PatchTarget"),
     "platform.schema": ("platform_schema",),
+    "platform.secrets": ("SecretItem", "SecretKey", "SecretStore", "SecretsConfig"),
     "probes.config": ("Probe", "ProbeConfig"),
     "problems": (
         "ConfigError", "DecisionError", "EffectError", "InvariantError", "NoHealthyRegionError", "Problem",
@@ -131,7 +147,9 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "AffinityRule",
+    "ArgoCdConfig",
     "Autoscaler",
+    "Change",
     "ClusterConfig",
     "Compared",
     "ConfigError",
@@ -139,17 +157,22 @@ __all__ = [
     "ContainerConfig",
     "ControlPlane",
     "CustomMetric",
+    "Danger",
     "DatacenterConfig",
     "DecisionError",
     "DefaultsConfig",
     "DeploymentConfig",
+    "Diff",
     "Difference",
     "DisruptionBudgetConfig",
     "DrainConfig",
+    "Effect",
     "EffectError",
     "ExposeConfig",
     "Failover",
     "Finding",
+    "FluxConfig",
+    "GitOpsConfig",
     "Hold",
     "HpaController",
     "HpaPolicy",
@@ -162,6 +185,8 @@ __all__ = [
     "NetworkConfig",
     "NoHealthyRegionError",
     "ObservabilityConfig",
+    "PatchConfig",
+    "PatchTarget",
     "Peer",
     "Platform",
     "PortConfig",
@@ -171,6 +196,7 @@ __all__ = [
     "ProbeConfig",
     "Problem",
     "PrometheusConfig",
+    "Publication",
     "PvcConfig",
     "Region",
     "RegionConfig",
@@ -186,6 +212,11 @@ __all__ = [
     "ScalingConfig",
     "ScalingDecision",
     "SecretFile",
+    "SecretItem",
+    "SecretKey",
+    "SecretStore",
+    "SecretsConfig",
+    "StoredTree",
     "Surge",
     "Surroundings",
     "TolerationConfig",
@@ -203,14 +234,20 @@ __all__ = [
     "check_contract",
     "compare_backends",
     "compile_policy",
+    "diff_live",
+    "diff_trees",
     "dry_run",
     "generate_trace",
     "lint_policy",
     "load_platform",
     "load_trace",
+    "plan_publish",
     "platform_schema",
+    "publish",
     "read_description",
     "read_trace",
+    "read_tree",
+    "read_tree_at",
     "rehearse",
     "render_tree",
     "to_yaml",

@@ -10,6 +10,8 @@ VERBS = {
     "init": "Start a description in a folder.",
     "check": "Say everything that is wrong with a description.",
     "render": "Write the GitOps tree, or the manifests of one environment.",
+    "diff": "Say what a change does to the clusters, before it ships.",
+    "publish": "Commit the GitOps tree to a branch of a Git repository.",
     "rehearse": "Let a real Kubernetes on this machine judge a description.",
     "scaling": "Replay, explain, compare and prove how worlds scale by players.",
     "contract": "Test a world server that runs.",

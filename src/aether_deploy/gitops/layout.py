@@ -27,13 +27,26 @@ def file_name(kind: str, name: str, folder: str) -> str:
     return f"{kind.lower()}-{name.removeprefix(f'{folder}-')}.yaml"
 
 
-def cluster_unit(platform: Platform, rendered: ClusterManifests) -> Unit:
-    """Return the files of one cluster."""
+Made = dict[tuple[int, str], tuple[tuple[Manifest, ...], list[TreeFile]]]
+"""Files of folders that were made already, by the identity of their objects, and the folder."""
+
+
+def cluster_unit(platform: Platform, rendered: ClusterManifests, made: Made | None = None) -> Unit:
+    """Return the files of one cluster.
+
+    Args:
+        platform: The platform.
+        rendered: The cluster.
+        made: Files of clusters before this one; what several clusters have alike is written out once.
+    """
     waves = platform.gitops.engine == "argocd"
+    made = {} if made is None else made
     files = folder_files(CLUSTER, rendered.cluster, wave=waves and wave_of(CLUSTER))
     for folder in rendered.folders:
-        path = f"{rendered.namespace}/{folder.name}"
-        files += folder_files(path, folder.manifests, wave=waves and wave_of(WORKLOADS))
+        key = (id(folder.manifests), path := f"{rendered.namespace}/{folder.name}")
+        if key not in made:
+            made[key] = (folder.manifests, folder_files(path, folder.manifests, wave=waves and wave_of(WORKLOADS)))
+        files += made[key][1]
     tops = [CLUSTER]
     if rendered.monitoring:
         tops.append(MONITORING)

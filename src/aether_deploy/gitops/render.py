@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from aether_deploy.gitops.engines import engine_units
-from aether_deploy.gitops.layout import cluster_unit, unit_path
+from aether_deploy.gitops.layout import Made, cluster_unit, unit_path
 from aether_deploy.gitops.pieces import RenderedCluster, pieces_of
 from aether_deploy.gitops.tree import Tree, Unit, build_tree
 from aether_deploy.platform.config import Platform
@@ -37,7 +37,8 @@ def render_tree(
     for platform in platforms:
         here = render_clusters([platform], files)
         clusters += here
-        units += [cluster_unit(platform, rendered.cluster) for rendered in here]
+        made: Made = {}
+        units += [cluster_unit(platform, rendered.cluster, made) for rendered in here]
         units += engine_units(platform, here)
     return build_tree(units), clusters
 

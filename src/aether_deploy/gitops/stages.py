@@ -12,13 +12,14 @@ WORKLOADS = "workloads"
 AFTER: Mapping[str, tuple[str, ...]] = {
     CLUSTER: (),
     MONITORING: (CLUSTER,),
-    WORKLOADS: (CLUSTER, MONITORING),
+    WORKLOADS: (CLUSTER,),
 }
 """The stages, in order, and the stages that each of them waits for.
 
-Workloads and their autoscalers are one stage: an engine waits until a stage is healthy, so with autoscalers in a later
-one, a world that is Pending would keep its own limits from being raised. So are their Secrets: what fetches them may
-be down while a limit has to be raised.
+An engine waits until a stage is healthy before it applies a later one, and meanwhile takes no newer commit. So only
+what must stand first is an earlier stage. Nothing waits for workloads, which may be Pending: not their autoscalers,
+whose limits one may have to raise then. Workloads do not wait for monitoring: an autoscaler without metrics holds
+still, while an adapter that does not start would hold up every change. Nor do they for what fetches their Secrets.
 """
 
 _WAVES_APART = 10  # leaves room for waves of somebody's own between ours
@@ -32,3 +33,8 @@ def wave_of(stage: str) -> int:
 def stages_before(stage: str, rendered: frozenset[str]) -> Iterator[str]:
     """Yield the stages that ``stage`` waits for, as far as they are rendered."""
     yield from (before for before in AFTER[stage] if before in rendered)
+
+
+def has_later_stage(stage: str) -> bool:
+    """Return whether any stage waits for this one."""
+    return any(stage in before for before in AFTER.values())

@@ -7,6 +7,7 @@ for as long as we ask. It does so on a socket in a folder of our own, because wh
 import contextlib
 import shlex
 import shutil
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -75,37 +76,48 @@ def dry_run(
         MissingProgramsError: There is no ``kubectl``.
         EffectError: The cluster cannot be reached.
     """
-    flags = [f"--kubeconfig={Path(kubeconfig).resolve()}"] if kubeconfig is not None else []
-    flags += [f"--context={context}"] if context is not None else []
-    kubectl = str(_kubectl())
-    with _proxy(kubectl, flags) as client:
+    with kubectl_proxy(kubeconfig, context) as client:
         say("connecting")
         try:
             version = client.request("GET", "/version").body["gitVersion"]
             say("asking")
             applied = tuple(apply_manifests(client, manifests, dry_run=True))
         except ApiError as error:  # kubectl answers in the place of a server that it cannot reach
-            command = shlex.join(["kubectl", "version", *flags])
+            command = shlex.join(["kubectl", "version", *_flags(kubeconfig, context)])
             said = error.body.get("message") or error.reason
             raise EffectError(f"the cluster does not answer: {said}\n  fix: see that `{command}` does") from error
     return DryRun(kubernetes=version, applied=applied)
 
 
+def _flags(kubeconfig: str | None, context: str | None) -> list[str]:
+    flags = [f"--kubeconfig={Path(kubeconfig).resolve()}"] if kubeconfig is not None else []
+    return flags + ([f"--context={context}"] if context is not None else [])
+
+
 @contextlib.contextmanager
-def _proxy(kubectl: str, flags: list[str]) -> Iterator[Client]:
-    """Run ``kubectl proxy``, which lets nothing through that a dry run does not need."""
+def kubectl_proxy(kubeconfig: str | None, context: str | None) -> Iterator[Client]:
+    """Yield requests to a cluster by way of ``kubectl proxy``, which lets nothing through that a dry run does not need.
+
+    Args:
+        kubeconfig: The file that names the cluster; None for the one that ``kubectl`` takes.
+        context: The context in it; None for the current one.
+
+    Raises:
+        MissingProgramsError: There is no ``kubectl``.
+    """
+    kubectl, flags = str(_kubectl()), _flags(kubeconfig, context)
     place: Workplace | None = None
     proxy: Daemon | None = None
     try:
         with deferred():
             place = Workplace.new()
-        socket = place.folder / "api"
-        guards = [f"--unix-socket={socket}", "--reject-methods=^(POST|PUT|DELETE)$"]
+        address = place.folder / "api"
+        guards = [f"--unix-socket={address}", "--reject-methods=^(POST|PUT|DELETE)$"]
         # Where the user is, because a kubeconfig may name files and programs from there.
         proxy = Daemon("kubectl", [kubectl, "proxy", *guards, *flags], place.folder, works_in=Path.cwd())
         proxy.start()
-        proxy.wait_until(socket.exists, _START_SECS)
-        yield Client(socket, None, name="the cluster")
+        proxy.wait_until(lambda: _listens(address), _START_SECS)
+        yield Client(address, None, name="the cluster")
     finally:
         with deferred():
             if proxy is not None:
@@ -113,6 +125,12 @@ def _proxy(kubectl: str, flags: list[str]) -> Iterator[Client]:
                 proxy.reap()
             if place is not None:
                 place.remove()
+
+
+def _listens(address: Path) -> bool:
+    """Return whether somebody answers at a Unix socket: its file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as attempt:
+        return attempt.connect_ex(str(address)) == 0
 
 
 def _kubectl() -> Path:

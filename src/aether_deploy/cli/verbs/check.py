@@ -60,4 +60,4 @@ def _judge_manifests(judgement: Judgement) -> tuple[list[Problem], dict[str, Any
         from aether_deploy.schemacheck import check_manifests
 
         problems += check_manifests(manifest.body for each in clusters for manifest in each.cluster.manifests)
-    return problems, {"clusters": len(tree.units), "objects": tree.objects, "schemas": schemas}
+    return problems, {"clusters": len(clusters), "objects": tree.objects, "schemas": schemas}

@@ -1,6 +1,7 @@
 """``aether-deploy render``: the GitOps tree on disk, or the manifests of one environment on standard output."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -16,14 +17,15 @@ from aether_deploy.cli.inputs import (
 )
 from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import progress
-from aether_deploy.delivery.loading import Description, Judgement
+from aether_deploy.cli.rendered import Rendered, render_files
 from aether_deploy.delivery.tree_writer import WritePlan, plan_write, write_tree
 from aether_deploy.gitops.pieces import RenderedCluster
-from aether_deploy.gitops.render import check_clusters, render_clusters, render_tree
+from aether_deploy.gitops.render import render_clusters
 from aether_deploy.gitops.tree import JOURNAL_NAME, Tree
 from aether_deploy.manifest.value import in_apply_order
 from aether_deploy.manifest.yaml_text import to_yaml_documents
 from aether_deploy.platform.rendering import Folder
+from aether_deploy.platform.secrets import secrets_brought, secrets_used
 
 
 @click.command()
@@ -65,25 +67,28 @@ def command(
         raise click.UsageError("-o names no folder; give -o DIR, or -o - for standard output")
     if output == "-" and only_check:
         raise click.UsageError("--check compares with a folder; give -o DIR")
-    description = read_files(files, settings)
-    judgement = judge(description, environment, every=output != "-")
-    judgement = judgement.strictly() if strict else judgement
-    if judgement.failed:
-        return stop_for_problems("render", description, judgement, as_json=as_json)
     if output == "-":
-        return _print_manifests(description, judgement, as_json=as_json, quiet=quiet)
-    tree, clusters = render_tree(judgement.platforms, judgement.files)
-    judgement = judgement.with_problems(check_clusters(clusters))
+        return _print_manifests(files, environment, settings, strict=strict, as_json=as_json, quiet=quiet)
+    rendered = render_files("render", files, environment, settings, strict=strict, as_json=as_json)
+    if isinstance(rendered, int):
+        return rendered
+    return _write_tree(rendered, output, as_json=as_json, quiet=quiet, only_check=only_check, force=force)
+
+
+def _print_manifests(
+    files: Sequence[str],
+    environment: str | None,
+    settings: Sequence[str],
+    *,
+    strict: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    description = read_files(files, settings)
+    judgement = judge(description, environment, every=False)
     judgement = judgement.strictly() if strict else judgement
     if judgement.failed:
         return stop_for_problems("render", description, judgement, as_json=as_json)
-    made = (tree, clusters)
-    return _write_tree(
-        description, judgement, made, output, as_json=as_json, quiet=quiet, only_check=only_check, force=force
-    )
-
-
-def _print_manifests(description: Description, judgement: Judgement, *, as_json: bool, quiet: bool) -> int:
     clusters = render_clusters(judgement.platforms, judgement.files)
     manifests = [in_apply_order(each.cluster.manifests) for each in clusters]
     if as_json:
@@ -98,27 +103,16 @@ def _print_manifests(description: Description, judgement: Judgement, *, as_json:
     return 0
 
 
-def _write_tree(
-    description: Description,
-    judgement: Judgement,
-    made: tuple[Tree, list[RenderedCluster]],
-    output: str,
-    *,
-    as_json: bool,
-    quiet: bool,
-    only_check: bool,
-    force: bool,
-) -> int:
-    tree, clusters = made
-    rendered = [evaluation.environment for evaluation in judgement.evaluations]
-    complete = set(rendered) == set(description.document.environments())
+def _write_tree(rendered: Rendered, output: str, *, as_json: bool, quiet: bool, only_check: bool, force: bool) -> int:
+    tree, clusters = rendered.tree, rendered.clusters
+    scope: dict[str, Any] = {"environments": rendered.environments, "complete": rendered.complete}
     if only_check:
         # An edited or a foreign file is a difference, too: with force the plan lists it, and nothing is written.
-        plan = plan_write(output, tree, force=True, environments=rendered, complete=complete)
+        plan = plan_write(output, tree, force=True, **scope)
     else:
         try:
             with progress("writing", quiet=quiet or as_json) as shown:
-                plan = write_tree(output, tree, force=force, environments=rendered, complete=complete, progress=shown)
+                plan = write_tree(output, tree, force=force, progress=shown, **scope)
         except KeyboardInterrupt:
             if os.path.exists(os.path.join(output, JOURNAL_NAME)):
                 click.echo(f"interrupted while writing to {output}; run again, to complete it", err=True)
@@ -126,9 +120,9 @@ def _write_tree(
     holds = plan.changes_nothing or not only_check
     if as_json:
         result = _result(tree, clusters, plan, output)
-        print_json(envelope("render", ok=holds, problems=judgement.problems, result=result))
+        print_json(envelope("render", ok=holds, problems=rendered.judgement.problems, result=result))
         return 0 if holds else 1
-    print_warnings(description, judgement, quiet=quiet)
+    rendered.warn(quiet=quiet)
     if only_check and not quiet:
         _print_differences(plan)
     elif not quiet:
@@ -164,9 +158,24 @@ def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, ou
         lines.append(
             "note: at the first deploy a scaled workload shows 1 replica until its HPA lifts it to the minimum"
         )
+    lines += _secret_notes(clusters)
     if clusters:
         lines.append(_next_step(clusters, output))
     click.echo("\n".join(lines), err=True)
+
+
+def _secret_notes(clusters: list[RenderedCluster]) -> list[str]:
+    """Return which Secrets nobody brings, a line for each namespace."""
+    missing: dict[str, set[str]] = {}
+    for each in clusters:
+        brought = secrets_brought(each.cluster.manifests)
+        for use in secrets_used(folder.config for folder in each.cluster.folders if folder.config is not None):
+            if (each.cluster.namespace, use.name) not in brought:
+                missing.setdefault(each.cluster.namespace, set()).add(use.name)
+    return [
+        f"note: {namespace} must have {'the Secret' if len(names) == 1 else 'the Secrets'} {', '.join(sorted(names))}"
+        for namespace, names in missing.items()
+    ]
 
 
 def _next_step(clusters: list[RenderedCluster], output: str) -> str:
@@ -194,7 +203,7 @@ def _folder_lines(rendered: RenderedCluster) -> list[str]:
 def _workload_words(folder: Folder) -> tuple[str, str]:
     config = folder.config
     if config is None:
-        return "Service", "runs in another region"
+        return folder.manifests[0].kind, "" if folder.brings_secrets else "runs in another region"
     if config.scaling is None:
         pods, said = count(config.replicas, "pod"), []
     else:
@@ -217,7 +226,9 @@ def _result(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, output
             {
                 "path": each.path,
                 "kubernetes": each.cluster.site.kubernetes,
-                "workloads": {folder.name: len(folder.manifests) for folder in each.cluster.folders},
+                "workloads": {
+                    folder.name: len(folder.manifests) for folder in each.cluster.folders if not folder.brings_secrets
+                },
             }
             for each in clusters
         ],

@@ -17,6 +17,7 @@ from aether_deploy.platform.config import Platform
 
 API_VERSION = "argoproj.io/v1alpha1"
 SOURCE = "gitops"
+SKIP = "argocd.argoproj.io/skip-reconcile"
 _ADAPTER_READS = "kube-system"  # the namespace of a Role that every aggregated API server needs
 _CLUSTER_KINDS = (
     ("", "Namespace"),
@@ -72,6 +73,7 @@ def _application_set(platform: Platform, clusters: Sequence[RenderedCluster]) ->
         "goTemplateOptions": ["missingkey=error"],
         "generators": [{"git": generator}],
         "syncPolicy": {"preserveResourcesOnDeletion": True},
+        "preservedFields": {"annotations": [SKIP]},  # or nobody could hold an Application still
         "template": _template(platform, clusters),
     }
     return _object(platform, "ApplicationSet", spec)
@@ -84,17 +86,24 @@ def _template(platform: Platform, clusters: Sequence[RenderedCluster]) -> dict[s
     spec: dict[str, Any] = {
         "project": platform.namespace,
         "source": {"repoURL": gitops.repo, "targetRevision": gitops.revision, "path": "{{.path.path}}"},
-        "destination": {"name": _cluster_name(platform, cluster)},
+        # Without a namespace the project's destinations do not match, though every object names its own.
+        "destination": {"name": _cluster_name(platform, cluster), "namespace": platform.namespace},
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},
             "syncOptions": ["CreateNamespace=false", "ServerSideApply=true", "RespectIgnoreDifferences=true"],
-            # Meanwhile the revision stays: with more retries, a broken commit would hold up the one that mends it.
-            "retry": {"limit": 5, "backoff": {"duration": "5s", "factor": 2, "maxDuration": "3m"}},
+            # Without refresh, a retry keeps its revision: a broken commit would hold up the one that mends it.
+            "retry": {
+                "limit": -1,
+                "refresh": True,
+                "backoff": {"duration": "5s", "factor": 2, "maxDuration": "3m"},
+            },
         },
     }
     if ignored := _autoscaled(platform, clusters):
         spec["ignoreDifferences"] = ignored
-    return {"metadata": {"name": f"{platform.namespace}-{name}"}, "spec": spec}
+    # The server tells the difference: Argo CD itself takes the defaults of claim templates for one, and syncs for ever.
+    annotations = {"argocd.argoproj.io/compare-options": "ServerSideDiff=true"}
+    return {"metadata": {"name": f"{platform.namespace}-{name}", "annotations": annotations}, "spec": spec}
 
 
 def _folders(platform: Platform) -> list[str]:
@@ -140,3 +149,12 @@ def _autoscaled(platform: Platform, clusters: Sequence[RenderedCluster]) -> list
         for (kind, name), everywhere in sorted(scaled.items())
         if everywhere
     ]
+
+
+def commands_around(platform: Platform, cluster: str, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the commands that keep Argo CD from an Application, and let it go on. They are for Argo CD's cluster."""
+    name = f"{platform.namespace}-{cluster}"
+    if platform.gitops.split == "workload":
+        name += f"-{folder.rpartition('/')[2]}"
+    annotate = f"kubectl -n {platform.gitops.argocd.namespace} annotate application {name} {SKIP}"
+    return (f"{annotate}=true",), (f"{annotate}-",)

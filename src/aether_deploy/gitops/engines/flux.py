@@ -9,7 +9,7 @@ from typing import Any
 
 from aether_deploy.gitops.layout import folder_files
 from aether_deploy.gitops.pieces import Piece, RenderedCluster, pieces_of
-from aether_deploy.gitops.stages import stages_before
+from aether_deploy.gitops.stages import WORKLOADS, has_later_stage, stages_before
 from aether_deploy.gitops.tree import Unit
 from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
 from aether_deploy.manifest.value import Manifest
@@ -81,11 +81,27 @@ def _kustomization(
         "sourceRef": {"kind": _REPOSITORY[1], "name": platform.name},
         "path": f"./{platform.gitops.path}/{rendered.path}/{piece.folder}",
         "prune": True,
-        "wait": True,
+        # What nothing waits for is not waited for: a world that is Pending would hold up the next commit.
+        "wait": has_later_stage(piece.stage),
         "deletionPolicy": "Orphan",
     }
+    if platform.secrets.provider == "sops" and piece.stage == WORKLOADS:
+        key = platform.secrets.sops_key_secret
+        spec["decryption"] = {"provider": "sops"} | ({"secretRef": {"name": key}} if key is not None else {})
     return _object(platform, _KUSTOMIZATION, _name(platform, piece), spec)
 
 
 def _name(platform: Platform, piece: Piece) -> str:
     return f"{platform.namespace}-{piece.name}"
+
+
+def commands_around(platform: Platform, cluster: str, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the commands that suspend the Kustomization of a folder, and resume it.
+
+    The field manager has a name of its own: Flux takes back what a manager ``kubectl`` has set in objects of Flux.
+    """
+    top, _, leaf = folder.partition("/")
+    name = WORKLOADS if top == platform.namespace and platform.gitops.split == "cluster" else leaf or top
+    patch = f"kubectl -n {platform.gitops.flux.namespace} patch kustomizations.kustomize.toolkit.fluxcd.io "
+    patch += f'{platform.namespace}-{name} --type=merge -p \'{{"spec":{{"suspend":%s}}}}\''
+    return (patch % "true",), (patch % "false",)

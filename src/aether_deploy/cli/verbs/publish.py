@@ -1,0 +1,194 @@
+"""``aether-deploy publish``: the tree as a commit on a branch of a Git repository."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from aether_deploy.cli.inputs import (
+    file_arguments,
+    judge,
+    print_warnings,
+    read_files,
+    stop_for_problems,
+    strict_option,
+)
+from aether_deploy.cli.output import count, envelope, print_json
+from aether_deploy.cli.progress import progress
+from aether_deploy.delivery.loading import Description, Judgement
+from aether_deploy.delivery.publishing import Publication, Summarize, plan_publish, publish
+from aether_deploy.delivery.tree_reading import StoredTree, UnreadableTreeError
+from aether_deploy.gitops.render import check_clusters, render_tree
+from aether_deploy.gitops.tree import Tree
+from aether_deploy.lab.interrupts import ending_on_signals
+from aether_deploy.platform.config import Platform
+from aether_deploy.problems import ConfigError, Problem
+
+
+@click.command()
+@file_arguments
+@strict_option
+@click.option(
+    "--repo",
+    default=".",
+    metavar="DIR",
+    type=click.Path(),
+    help="A clone of the repository, or a folder in it; the default is the working directory.",
+)
+@click.option(
+    "--branch",
+    metavar="NAME",
+    help="The branch; the default is gitops.revision, or what is checked out where gitops names no repository.",
+)
+@click.option("--message", metavar="TEXT", help="The commit's message; the default says what changes.")
+@click.option("--push", is_flag=True, help="Push the branch, on top of what its remote has; never by force.")
+@click.option("--dry-run", is_flag=True, help="Print what would be committed, and change nothing.")
+def command(
+    files: tuple[str, ...],
+    environment: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    strict: bool,
+    repo: str,
+    branch: str | None,
+    message: str | None,
+    push: bool,
+    dry_run: bool,
+) -> int:
+    """Commit the rendered tree to a branch of a Git repository.
+
+    The commit is made in a temporary work tree, on top of the branch's tip, and only if something changed; work tree,
+    index and stash of the clone are left alone. A branch that is checked out there is brought forward as by git merge
+    --ff-only. Edits in the tree's folder, foreign files, an unfinished rebase or merge, a refusing hook and a rejected
+    push stop the run, and the branch stays as it was. The commit's id is printed.
+    """
+    if message is not None and not message.strip():
+        raise click.UsageError("--message is empty; leave it out for one that says what changes")
+    description = read_files(files, settings)
+    judgement = judge(description, environment, every=True)
+    judgement = judgement.strictly() if strict else judgement
+    if judgement.failed:
+        return stop_for_problems("publish", description, judgement, as_json=as_json)
+    tree, clusters = render_tree(judgement.platforms, judgement.files)
+    judgement = judgement.with_problems(check_clusters(clusters))
+    judgement = judgement.strictly() if strict else judgement
+    if judgement.failed:
+        return stop_for_problems("publish", description, judgement, as_json=as_json)
+    where = {"branch": _branch(judgement.platforms) if branch is None else branch, "path": _path(judgement.platforms)}
+    published = _publish(
+        description, judgement, tree, repo, where, message=message, push=push, dry_run=dry_run, silent=quiet or as_json
+    )
+    if as_json:
+        print_json(envelope("publish", ok=True, problems=judgement.problems, result=_result(published, dry_run)))
+        return 0
+    print_warnings(description, judgement, quiet=quiet)
+    _print(published, dry_run=dry_run, quiet=quiet)
+    return 0
+
+
+def _publish(
+    description: Description,
+    judgement: Judgement,
+    tree: Tree,
+    repo: str,
+    where: dict[str, Any],
+    *,
+    message: str | None,
+    push: bool,
+    dry_run: bool,
+    silent: bool,
+) -> Publication:
+    rendered = [evaluation.environment for evaluation in judgement.evaluations]
+    complete = set(rendered) == set(description.document.environments())
+    summarize = _summarizer(judgement.platforms, tree, where["path"])
+    what = {"environments": rendered, "complete": complete, "message": message, "summarize": summarize, **where}
+    with ending_on_signals():
+        if dry_run:
+            return plan_publish(repo, tree, push=push, **what)
+        with progress("writing", quiet=silent) as show:
+            return publish(repo, tree, push=push, progress=show, **what)
+
+
+def _summarizer(platforms: Sequence[Platform], tree: Tree, path: str) -> Summarize:
+    """Return what says what a commit does to the clusters, as ``diff`` does."""
+
+    def summarize(before: StoredTree | None) -> str:
+        if before is None:
+            return ""
+        from aether_deploy.cli.diffed import diff_text  # an unchanged tree needs neither
+        from aether_deploy.delivery.comparing import diff_trees
+
+        try:
+            diff = diff_trees(platforms, before, tree, root=path)
+        except UnreadableTreeError:  # what somebody else made of a file is no reason not to publish
+            return ""
+        return diff_text(diff, verbose=False) if diff.changes else ""
+
+    return summarize
+
+
+def _branch(platforms: Sequence[Platform]) -> str | None:
+    """Return the branch that the description names; None if it names no repository, and so none of its branches."""
+    named = [each.gitops.revision for each in platforms if each.gitops.repo is not None]
+    return _same("revision", named) if named else None
+
+
+def _path(platforms: Sequence[Platform]) -> str:
+    return _same("path", [each.gitops.path for each in platforms])
+
+
+def _same(field: str, values: Sequence[str]) -> str:
+    """Return the one value that all environments have: one commit goes to one folder of one branch."""
+    if len(set(values)) > 1:
+        reason = f"differs between environments: {', '.join(sorted(set(values)))}"
+        fix = "publish them one by one, with --env NAME"
+        raise ConfigError([Problem(path=f"$.gitops.{field}", reason=reason, fix=fix)])
+    return values[0]
+
+
+def _print(published: Publication, *, dry_run: bool, quiet: bool) -> None:
+    if dry_run:
+        click.echo("\n".join(_plan_lines(published)))
+    else:
+        click.echo(published.commit)
+    if not quiet:
+        click.echo(
+            "\n".join([_summary(published, dry_run=dry_run), *map("note: {}".format, published.notes)]), err=True
+        )
+
+
+def _plan_lines(published: Publication) -> list[str]:
+    on = "as its first commit" if published.base is None else f"on top of {published.base[:12]}"
+    if not published.message:
+        lines = [f"nothing to commit: {published.branch} holds this tree at {str(published.base)[:12]}"]
+    else:
+        lines = [f"would commit to {published.branch} {on}"]
+        lines += [f"would write   {path}" for path in published.written]
+        lines += [f"would remove  {path}" for path in published.removed]
+        lines += ["message:", *(f"  {line}".rstrip() for line in published.message.splitlines())]
+    if published.remote is not None:
+        lines.append(f"would push {published.branch} to {published.remote}{_along(published)}")
+    return lines
+
+
+def _summary(published: Publication, *, dry_run: bool) -> str:
+    counts = f"{len(published.written)} written, {len(published.removed)} removed"
+    if published.changes_nothing:
+        return f"nothing to publish: {published.branch} of {published.repository} holds this tree already"
+    if dry_run:
+        return f"{counts}; nothing was changed" if published.message else "nothing was changed"
+    pushed = "" if published.remote is None else f", pushed to {published.remote}{_along(published)}"
+    made = f"committed to {published.branch} of {published.repository}: {counts}"
+    return (made if published.message else f"{published.branch} of {published.repository} held this tree") + pushed
+
+
+def _along(published: Publication) -> str:
+    """Say how many commits of the user's own are pushed, too."""
+    number = published.taken_along
+    return f", with {count(number, 'commit')} of the clone that it lacked" if number else ""
+
+
+def _result(published: Publication, dry_run: bool) -> dict[str, Any]:
+    values = {name: getattr(published, name) for name in published.__struct_fields__}
+    return {**values, "changed": bool(published.message), "dry_run": dry_run}

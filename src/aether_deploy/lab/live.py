@@ -1,0 +1,208 @@
+"""A rendered tree compared with what runs in a cluster: the cluster itself says what it would make of it.
+
+Each object is applied as a dry run, in the name of whoever applied it before: only so does it show which fields would
+go, too. What is refused is compared field by field instead.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from aether_deploy.gitops.diff.changes import Body, Change, Diff, ObjectKey, in_report_order
+from aether_deploy.gitops.diff.diffing import diff_folders
+from aether_deploy.gitops.diff.folder import FolderPair
+from aether_deploy.gitops.diff.recipes import Place
+from aether_deploy.gitops.engines import commands_around
+from aether_deploy.gitops.tree import Tree, Unit
+from aether_deploy.lab.applying import APPLIERS, BY_SERVER
+from aether_deploy.lab.client import ApiError, Client
+from aether_deploy.lab.dry_run import kubectl_proxy
+from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
+from aether_deploy.platform.config import Platform
+from aether_deploy.problems import ConfigError, EffectError, Problem, suggestion
+
+_ENGINE_MANAGERS = {"argocd": "argocd-controller", "flux": "kustomize-controller", "none": "kubectl"}
+_GONE, _REFUSED = 404, 422
+
+
+def diff_live(
+    platform: Platform,
+    tree: Tree,
+    *,
+    cluster: str | None = None,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Diff:
+    """Return what applying the tree would change in a cluster that runs. Nothing is stored there.
+
+    Args:
+        platform: The platform of the environment that runs there.
+        tree: What it renders to.
+        cluster: Which of its clusters that is; may be left out where there is one.
+        kubeconfig: The file that names the cluster; left out, the one that ``kubectl`` takes.
+        context: The context in it; left out, the current one.
+        say: Told what is going on.
+
+    Raises:
+        ConfigError: There is no such cluster, or several and none is named.
+        EffectError: There is no ``kubectl``, or the cluster cannot be reached.
+    """
+    unit = _unit(platform, tree, cluster)
+    with kubectl_proxy(kubeconfig, context) as client:
+        say("connecting")
+        try:
+            client.request("GET", "/version")
+        except ApiError as error:  # kubectl answers in the place of a server that it cannot reach
+            raise _unreachable(error) from error
+        say("asking")
+        changes = _Asked(platform, unit, client).changes()
+    return Diff(in_report_order(changes), (platform.environment,), 1)
+
+
+def _unit(platform: Platform, tree: Tree, cluster: str | None) -> Unit:
+    units = {
+        unit.cluster: unit
+        for unit in tree.units
+        if unit.cluster is not None and unit.path == f"{platform.environment}/clusters/{unit.cluster}"
+    }
+    names = sorted(units)
+    if cluster is None and len(units) == 1:
+        return units[names[0]]
+    if cluster is None:
+        fix = f"name it: {', '.join(names)}"
+        raise ConfigError([Problem(path="--cluster", reason="a real cluster is one of several", fix=fix)])
+    if cluster not in units:
+        fix = suggestion(cluster, names, f"known are {', '.join(names)}")
+        raise ConfigError([Problem(path=f"--cluster {cluster}", reason="no cluster has that name", fix=fix)])
+    return units[cluster]
+
+
+class _Asked:
+    """One unit, and the cluster that is asked about it."""
+
+    def __init__(self, platform: Platform, unit: Unit, client: Client) -> None:
+        self._platform = platform
+        self._unit = unit
+        self._client = client
+
+    def changes(self) -> list[Change]:
+        pairs = {folder: self._pairs(bodies) for folder, bodies in self._folders().items()}
+        known = {key for before, after in pairs.values() for key in {*before, *after}}
+        for key, body in self._left_over(known):
+            folder = next((name for name in pairs if name.endswith(f"/{key.name}")), self._platform.namespace)
+            pairs.setdefault(folder, ({}, {}))[0][key] = body
+        return diff_folders(
+            [
+                FolderPair(unit=self._unit.path, before=before, after=after, place=self._place(folder))
+                for folder, (before, after) in pairs.items()
+            ]
+        )
+
+    def _folders(self) -> dict[str, list[Body]]:
+        import yaml
+
+        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        found: dict[str, list[Body]] = {}
+        for file in self._unit.files:
+            if file.name is not None:
+                found.setdefault(file.path.rpartition("/")[0], []).append(yaml.load(file.text, loader))
+        return found
+
+    def _place(self, folder: str) -> Place:
+        suspend, resume = commands_around(self._platform, self._unit.cluster or "", folder)
+        where = f"{self._platform.gitops.path}/{self._unit.path}/{folder}"
+        return Place(folder=where, suspend=suspend, resume=resume)
+
+    def _pairs(self, bodies: list[Body]) -> tuple[dict[ObjectKey, Body], dict[ObjectKey, Body]]:
+        before: dict[ObjectKey, Body] = {}
+        after: dict[ObjectKey, Body] = {}
+        for body in bodies:
+            key = _key(body)
+            live = self._found(body)
+            if live is not None:
+                before[key], after[key] = self._asked(live, body)
+            else:
+                after[key] = body
+        return before, after
+
+    def _found(self, body: Body) -> Body | None:
+        try:
+            return self._client.request("GET", self._client.path_to(body)).body
+        except ApiError as error:
+            if error.status == _GONE:
+                return None
+            raise _unreachable(error) from error
+
+    def _asked(self, live: Body, body: Body) -> tuple[Body, Body]:
+        manager = _applier(live) or _ENGINE_MANAGERS[self._platform.gitops.engine]
+        try:
+            answer = self._client.apply(body, manager=manager, force=True, dry_run=True).body
+        except ApiError as error:
+            if error.status != _REFUSED:
+                raise _unreachable(error) from error
+            return _shared(live, body), body
+        return _plain(live), _plain(answer)
+
+    def _left_over(self, known: set[ObjectKey]) -> Iterator[tuple[ObjectKey, Body]]:
+        """Yield the objects of ours in the namespace that the tree has not, or has no more."""
+        labels = f"{MANAGED_BY}=aether-deploy,{PART_OF}={self._platform.name}"
+        kinds = dict.fromkeys(
+            (file.api_version or "", file.kind or "")
+            for file in self._unit.files
+            if file.namespace == self._platform.namespace
+        )
+        for api_version, kind in kinds | dict.fromkeys(_ALWAYS):
+            try:
+                found = self._client.list(api_version, kind, self._platform.namespace, labels=labels)
+            except ApiError as error:
+                if error.status == _GONE:
+                    continue
+                raise _unreachable(error) from error
+            for each in found:
+                body = {"apiVersion": api_version, "kind": kind, **each}
+                if not body["metadata"].get("ownerReferences") and _key(body) not in known:
+                    yield _key(body), _plain(body)
+
+
+_ALWAYS = (
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "Deployment"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("v1", "ConfigMap"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+)
+
+
+def _key(body: Body) -> ObjectKey:
+    metadata = body["metadata"]
+    return ObjectKey.of(body["apiVersion"], body["kind"], metadata.get("namespace"), metadata["name"])
+
+
+def _applier(live: Body) -> str | None:
+    """Return who applied an object on the server's side, of those who apply trees."""
+    managed = live["metadata"].get("managedFields", ())
+    appliers = [each["manager"] for each in managed if each["operation"] == "Apply" and not each.get("subresource")]
+    return next((each for each in appliers if each in APPLIERS), None)
+
+
+def _plain(body: Body) -> Body:
+    """Return an object without what only a server writes."""
+    metadata = {key: value for key, value in body["metadata"].items() if key not in BY_SERVER}
+    return {key: value for key, value in body.items() if key != "status"} | {"metadata": metadata}
+
+
+def _shared(live: Any, rendered: Any) -> Any:
+    """Return ``live`` as far as ``rendered`` speaks of it: the rest are defaults, and fields of others."""
+    if isinstance(live, Mapping) and isinstance(rendered, Mapping):
+        return {key: _shared(live[key], value) for key, value in rendered.items() if key in live}
+    if isinstance(live, list) and isinstance(rendered, list) and len(live) == len(rendered):
+        return [_shared(*pair) for pair in zip(live, rendered, strict=True)]
+    return live
+
+
+def _unreachable(error: ApiError) -> EffectError:
+    said = error.body.get("message") or error.reason
+    return EffectError(f"the cluster does not answer: {said}\n  fix: see that `kubectl version` does")
