@@ -67,10 +67,35 @@ OTHER: Mapping[str, tuple[str, ...]] = {
     "PreferSameZone": ("PreferSameNode",),
     "Exists": ("Equal",),
     "NoSchedule": ("NoExecute",),
+    "ClusterRole": ("Role",),
     "None": ("10.96.200.200",),
     "StatefulSet": ("Deployment",),
     "Deployment": ("StatefulSet",),
 }
+
+CLUSTERED = ("Namespace", "ClusterRoleBinding")
+_RBAC = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+BESIDE: tuple[Body, ...] = (
+    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "type": "example.com/a"},
+    *(
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": "binding"}, "roleRef": _RBAC}
+        for kind in ("RoleBinding", "ClusterRoleBinding")
+    ),
+    {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "balanced"},
+        "spec": {"type": "LoadBalancer", "loadBalancerClass": "example.com/a", "ports": [{"port": 80}]},
+    },
+)
+"""Objects of kinds that the table of workloads does not render, or with fields that only patches reach."""
+
+ONE_VALUE = {
+    "RoleBinding.roleRef.apiGroup",
+    "ClusterRoleBinding.roleRef.apiGroup",
+    "ClusterRoleBinding.roleRef.kind",
+}
+"""Fields that have no other value."""
 
 
 class Attempt(NamedTuple):
@@ -95,6 +120,7 @@ def rendered_bodies() -> list[Body]:
         for manifest in render_manifests(DeploymentConfig(**case.values), case.around)
     ]
     named += [("platform", manifest.body) for manifest in cluster(platform(), "eu-west-1").manifests]
+    named += [("beside", body) for body in BESIDE]
     bodies = [_placed(name, copy.deepcopy(body)) for name, body in named]
     return [body for body in bodies if body["kind"] not in CUSTOM]
 
@@ -102,7 +128,7 @@ def rendered_bodies() -> list[Body]:
 def _placed(case: str, body: Body) -> Body:
     name = f"{case.replace('.', '-')}-{body['metadata']['name']}"[-50:].strip("-")
     body["metadata"]["name"] = name
-    if body["kind"] != "Namespace":
+    if body["kind"] not in CLUSTERED:
         body["metadata"]["namespace"] = NAMESPACE
     if body["kind"] in ("StatefulSet", "Deployment"):
         body["spec"]["replicas"] = 0
@@ -135,7 +161,7 @@ def attempts() -> list[Attempt]:
     for body in rendered_bodies():
         for at in leaves(body):
             field = field_of(body["kind"], at)
-            if at not in IDENTITY:
+            if at not in IDENTITY and field not in ONE_VALUE:
                 forms = [changed(body, at, value) for value in others(value_at(body, at))] + removed(body, at)
                 known = found.setdefault(field, Attempt(field, body, []))
                 if known.old is body:
@@ -169,7 +195,7 @@ def changed(body: Body, at: Place, value: Any) -> Body:
     value_at(found, at[:-1])[at[-1]] = value
     if at[:3] == ("spec", "selector", "matchLabels") and "template" in body["spec"]:
         found["spec"]["template"]["metadata"]["labels"][at[3]] = value
-    if at[-1] == "name" and (at[-3] == "volumes" or at[1] == "volumeClaimTemplates"):
+    if at[-1] == "name" and (at[-3:-2] == ("volumes",) or at[1] == "volumeClaimTemplates"):
         _mount_as(found, value_at(body, at), value)
     return found
 
@@ -268,8 +294,8 @@ def judged(plane: str, request: pytest.FixtureRequest) -> Judged:
         with in_namespace(booted, NAMESPACE):
             JUDGED[plane] = judge(booted.client)
         for body in rendered_bodies():
-            if body["kind"] == "Namespace":
-                booted.client.delete("v1", "Namespace", body["metadata"]["name"])
+            if body["kind"] in CLUSTERED:
+                booted.client.delete(body["apiVersion"], body["kind"], body["metadata"]["name"])
     return JUDGED[plane]
 
 

@@ -1,10 +1,13 @@
-"""A description read, judged and rendered into a tree: the first step of every verb that deals with trees."""
+"""A description read, judged and rendered into a tree, and compared: the steps of every verb that deals with trees."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from aether_deploy.cli.inputs import judge, print_warnings, read_files, stop_for_problems
+from aether_deploy.delivery.comparing import diff_trees
 from aether_deploy.delivery.loading import Description, Judgement
+from aether_deploy.delivery.tree_reading import StoredTree
+from aether_deploy.gitops.diff.changes import Diff
 from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.gitops.render import check_clusters, render_tree
 from aether_deploy.gitops.tree import Tree
@@ -72,3 +75,19 @@ def render_files(
     if judgement.failed:
         return stop_for_problems(verb, description, judgement, as_json=as_json)
     return Rendered(description, judgement, tree, clusters)
+
+
+def diff_rendered(rendered: Rendered, before: StoredTree | Tree, *, root: str, asked: str | None) -> Diff:
+    """Return what it does to clusters that a description was rendered anew.
+
+    Args:
+        rendered: The description.
+        before: What was there.
+        root: Where the tree lies, for commands.
+        asked: What ``--env`` names; without it, environments that are gone count too.
+    """
+    environments = rendered.environments
+    if asked is None:
+        stored = before.units if isinstance(before, StoredTree) else {unit.path: unit for unit in before.units}
+        environments += sorted({unit.environment for unit in stored.values()} - set(environments))
+    return diff_trees(rendered.judgement.platforms, before, rendered.tree, root=root, environments=environments)

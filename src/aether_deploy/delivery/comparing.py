@@ -8,8 +8,7 @@ from aether_deploy.delivery.tree_reading import StoredTree, UnreadableTreeError
 from aether_deploy.gitops.diff.changes import Body, Diff
 from aether_deploy.gitops.diff.diffing import diff_sides
 from aether_deploy.gitops.diff.recipes import Place
-from aether_deploy.gitops.diff.sides import RenderedSide
-from aether_deploy.gitops.engines import commands_around
+from aether_deploy.gitops.diff.sides import RenderedSide, place_of
 from aether_deploy.gitops.tree import Tree
 from aether_deploy.platform.config import Platform
 
@@ -45,10 +44,7 @@ def diff_trees(
     by_environment = {platform.environment: platform for platform in platforms}
 
     def place(unit: str, folder: str) -> Place:
-        environment, _, cluster = unit.partition("/clusters/")
-        platform = by_environment.get(environment)  # none for an environment that is gone: it has no ways out
-        suspend, resume = commands_around(platform, cluster, folder) if cluster and platform else ((), ())
-        return Place(folder=joined(root, f"{unit}/{folder}" if folder else unit), suspend=suspend, resume=resume)
+        return place_of(by_environment.get(unit.partition("/")[0]), root, unit, folder)
 
     compared = list(by_environment) if environments is None else environments
     return diff_sides(stored, RenderedSide(after), parse=parse, places=place, environments=compared)

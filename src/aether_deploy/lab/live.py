@@ -11,7 +11,7 @@ from aether_deploy.gitops.diff.changes import Body, Change, Diff, ObjectKey, in_
 from aether_deploy.gitops.diff.diffing import diff_folders
 from aether_deploy.gitops.diff.folder import FolderPair
 from aether_deploy.gitops.diff.recipes import Place
-from aether_deploy.gitops.engines import commands_around
+from aether_deploy.gitops.diff.sides import place_of
 from aether_deploy.gitops.tree import Tree, Unit
 from aether_deploy.lab.applying import APPLIERS, BY_SERVER
 from aether_deploy.lab.client import ApiError, Client
@@ -20,7 +20,6 @@ from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import ConfigError, EffectError, Problem, suggestion
 
-_ENGINE_MANAGERS = {"argocd": "argocd-controller", "flux": "kustomize-controller", "none": "kubectl"}
 _GONE, _REFUSED = 404, 422
 
 
@@ -109,9 +108,7 @@ class _Asked:
         return found
 
     def _place(self, folder: str) -> Place:
-        suspend, resume = commands_around(self._platform, self._unit.cluster or "", folder)
-        where = f"{self._platform.gitops.path}/{self._unit.path}/{folder}"
-        return Place(folder=where, suspend=suspend, resume=resume)
+        return place_of(self._platform, self._platform.gitops.path, self._unit.path, folder)
 
     def _pairs(self, bodies: list[Body]) -> tuple[dict[ObjectKey, Body], dict[ObjectKey, Body]]:
         before: dict[ObjectKey, Body] = {}
@@ -134,7 +131,7 @@ class _Asked:
             raise _unreachable(error) from error
 
     def _asked(self, live: Body, body: Body) -> tuple[Body, Body]:
-        manager = _applier(live) or _ENGINE_MANAGERS[self._platform.gitops.engine]
+        manager = _applier(live) or self._platform.gitops.field_manager
         try:
             answer = self._client.apply(body, manager=manager, force=True, dry_run=True).body
         except ApiError as error:

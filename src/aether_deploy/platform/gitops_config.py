@@ -14,6 +14,11 @@ CLUSTER_FOLDERS = ("cluster", "monitoring")
 """Folders of a cluster beside those of its workloads."""
 
 Engine = Literal["none", "argocd", "flux"]
+FIELD_MANAGERS: Mapping[Engine, str] = {
+    "argocd": "argocd-controller",
+    "flux": "kustomize-controller",
+    "none": "kubectl",
+}
 Repository = Annotated[
     str,
     TextRule(
@@ -107,6 +112,11 @@ class GitOpsConfig(Config):
     @classmethod
     def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"argocd": {}, "flux": {}, **given}
+
+    @property
+    def field_manager(self) -> str:
+        """Name by which the engine owns the fields that it applies."""
+        return FIELD_MANAGERS[self.engine]
 
     @rule
     def engines_read_a_repository(self) -> Iterator[Fault]:

@@ -8,8 +8,7 @@ from aether_deploy.cli.diffed import diff_markdown, diff_text, diff_values
 from aether_deploy.cli.inputs import file_arguments, strict_option
 from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import steps
-from aether_deploy.cli.rendered import Rendered, render_files
-from aether_deploy.delivery.comparing import diff_trees
+from aether_deploy.cli.rendered import Rendered, diff_rendered, render_files
 from aether_deploy.delivery.description_reading import description_at
 from aether_deploy.delivery.loading import Description, read_description
 from aether_deploy.delivery.tree_reading import NothingThereError, StoredTree, read_tree, read_tree_at
@@ -91,15 +90,10 @@ def command(
 
 
 def _stored(rendered: Rendered, asked: str | None, against: str | None, ref: str | None) -> Diff:
-    """Return the difference to a folder or a commit; without ``--env`` also that of environments that are gone."""
-    platforms = rendered.judgement.platforms
-    root = platforms[0].gitops.path
+    """Return the difference to a folder or a commit."""
+    root = rendered.judgement.platforms[0].gitops.path
     before = _at_commit(rendered.description, root, ref) if ref is not None else read_tree(against or os.curdir)
-    stored = before.units if isinstance(before, StoredTree) else {unit.path: unit for unit in before.units}
-    environments = rendered.environments
-    if asked is None:
-        environments += sorted({unit.environment for unit in stored.values()} - set(environments))
-    return diff_trees(platforms, before, rendered.tree, root=against or root, environments=environments)
+    return diff_rendered(rendered, before, root=against or root, asked=asked)
 
 
 def _at_commit(description: Description, root: str, ref: str) -> StoredTree | Tree:

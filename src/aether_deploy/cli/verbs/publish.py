@@ -1,24 +1,18 @@
 """``aether-deploy publish``: the tree as a commit on a branch of a Git repository."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
 
-from aether_deploy.cli.inputs import (
-    file_arguments,
-    judge,
-    print_warnings,
-    read_files,
-    stop_for_problems,
-    strict_option,
-)
+from aether_deploy.cli.diffed import diff_text
+from aether_deploy.cli.inputs import file_arguments, strict_option
 from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import progress
-from aether_deploy.delivery.loading import Description, Judgement
-from aether_deploy.delivery.publishing import Publication, Summarize, plan_publish, publish
-from aether_deploy.delivery.tree_reading import StoredTree, UnreadableTreeError
-from aether_deploy.gitops.render import check_clusters, render_tree
+from aether_deploy.cli.rendered import Rendered, diff_rendered, render_files
+from aether_deploy.delivery.publishing import Publication, plan_publish, publish
+from aether_deploy.delivery.tree_reading import StoredTree
 from aether_deploy.gitops.tree import Tree
 from aether_deploy.lab.interrupts import ending_on_signals
 from aether_deploy.platform.config import Platform
@@ -65,67 +59,35 @@ def command(
     """
     if message is not None and not message.strip():
         raise click.UsageError("--message is empty; leave it out for one that says what changes")
-    description = read_files(files, settings)
-    judgement = judge(description, environment, every=True)
-    judgement = judgement.strictly() if strict else judgement
-    if judgement.failed:
-        return stop_for_problems("publish", description, judgement, as_json=as_json)
-    tree, clusters = render_tree(judgement.platforms, judgement.files)
-    judgement = judgement.with_problems(check_clusters(clusters))
-    judgement = judgement.strictly() if strict else judgement
-    if judgement.failed:
-        return stop_for_problems("publish", description, judgement, as_json=as_json)
-    where = {"branch": _branch(judgement.platforms) if branch is None else branch, "path": _path(judgement.platforms)}
-    published = _publish(
-        description, judgement, tree, repo, where, message=message, push=push, dry_run=dry_run, silent=quiet or as_json
-    )
+    rendered = render_files("publish", files, environment, settings, strict=strict, as_json=as_json)
+    if isinstance(rendered, int):
+        return rendered
+    platforms = rendered.judgement.platforms
+    where = {"branch": branch or _branch(platforms), "path": _path(platforms)}
+    what = {"message": message, "push": push, "summarize": partial(_summarized, rendered, environment)}
+    published = _publish(rendered, repo, {**where, **what}, dry_run=dry_run, silent=quiet or as_json)
     if as_json:
-        print_json(envelope("publish", ok=True, problems=judgement.problems, result=_result(published, dry_run)))
+        problems = rendered.judgement.problems
+        print_json(envelope("publish", ok=True, problems=problems, result=_result(published, dry_run)))
         return 0
-    print_warnings(description, judgement, quiet=quiet)
+    rendered.warn(quiet=quiet)
     _print(published, dry_run=dry_run, quiet=quiet)
     return 0
 
 
-def _publish(
-    description: Description,
-    judgement: Judgement,
-    tree: Tree,
-    repo: str,
-    where: dict[str, Any],
-    *,
-    message: str | None,
-    push: bool,
-    dry_run: bool,
-    silent: bool,
-) -> Publication:
-    rendered = [evaluation.environment for evaluation in judgement.evaluations]
-    complete = set(rendered) == set(description.document.environments())
-    summarize = _summarizer(judgement.platforms, tree, where["path"])
-    what = {"environments": rendered, "complete": complete, "message": message, "summarize": summarize, **where}
+def _publish(rendered: Rendered, repo: str, what: dict[str, Any], *, dry_run: bool, silent: bool) -> Publication:
+    what = {"environments": rendered.environments, "complete": rendered.complete, **what}
     with ending_on_signals():
         if dry_run:
-            return plan_publish(repo, tree, push=push, **what)
+            return plan_publish(repo, rendered.tree, **what)
         with progress("writing", quiet=silent) as show:
-            return publish(repo, tree, push=push, progress=show, **what)
+            return publish(repo, rendered.tree, progress=show, **what)
 
 
-def _summarizer(platforms: Sequence[Platform], tree: Tree, path: str) -> Summarize:
-    """Return what says what a commit does to the clusters, as ``diff`` does."""
-
-    def summarize(before: StoredTree | None) -> str:
-        if before is None:
-            return ""
-        from aether_deploy.cli.diffed import diff_text  # an unchanged tree needs neither
-        from aether_deploy.delivery.comparing import diff_trees
-
-        try:
-            diff = diff_trees(platforms, before, tree, root=path)
-        except UnreadableTreeError:  # what somebody else made of a file is no reason not to publish
-            return ""
-        return diff_text(diff, verbose=False) if diff.changes else ""
-
-    return summarize
+def _summarized(rendered: Rendered, asked: str | None, before: StoredTree | None) -> str:
+    """Return what the commit does to the clusters, for its message."""
+    root = rendered.judgement.platforms[0].gitops.path
+    return diff_text(diff_rendered(rendered, before or Tree(()), root=root, asked=asked), verbose=False)
 
 
 def _branch(platforms: Sequence[Platform]) -> str | None:

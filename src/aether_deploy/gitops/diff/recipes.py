@@ -20,31 +20,47 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         folder: The workload's folder, from where the commands are given: ``deploy/prod/clusters/us-east-1/…``.
         suspend: Commands that stop the engine; none where nothing applies the tree by itself.
         resume: Commands that let it go on.
+        manager: Field manager by which the engine applies; commands use it too, or a field that Git drops later
+            would stay, because they own it still.
     """
 
     folder: str
     suspend: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
+    manager: str = "kubectl"
 
     def around(self, *commands: str) -> list[str]:
         """Return ``commands`` with the engine held still around them."""
         return [*self.suspend, *commands, *self.resume]
 
+    def apply(self) -> str:
+        """Return the command that applies the folder as the engine would."""
+        manager = "" if self.manager == "kubectl" else f" --field-manager={self.manager}"
+        return f"kubectl apply --server-side --force-conflicts{manager} -k {quote(self.folder)}"
 
-def recreate_workload(key: ObjectKey, place: Place) -> list[str]:
-    """Return how a StatefulSet is made anew without losing a pod.
 
-    The pods are orphaned and adopted. The count is carried over first: an object that is applied without
-    ``spec.replicas`` gets one, and pods would end before the autoscaler acts.
+def recreate_workload(key: ObjectKey, place: Place, *, autoscaled: bool) -> list[str]:
+    """Return how a StatefulSet is made anew without losing a pod: the pods are orphaned and adopted.
+
+    Args:
+        key: The StatefulSet.
+        place: Where its file lies.
+        autoscaled: Whether Git leaves the count to an autoscaler. Then it is carried over first: an object that is
+            applied without ``spec.replicas`` gets one, and pods would end before the autoscaler acts. Who carried it
+            keeps nothing but the count, until the autoscaler writes it.
     """
     name, namespace, kind = quote(key.name), quote(key.namespace), key.kind.lower()
     file = quote(f"{place.folder}/{kind}.yaml")
+    delete = f"kubectl -n {namespace} delete {kind} {name} --cascade=orphan"
+    if not autoscaled:
+        return place.around(delete, place.apply())
     return place.around(
         f"n=$(kubectl -n {namespace} get {kind} {name} -o jsonpath={{.spec.replicas}})",
-        f"kubectl -n {namespace} delete {kind} {name} --cascade=orphan",
+        delete,
         f'kubectl patch --local -f {file} --type=merge -p "{{\\"spec\\":{{\\"replicas\\":$n}}}}" -o yaml | '
         f"kubectl apply --server-side --field-manager={HAND_OVER} -f -",
-        f"kubectl apply --server-side --force-conflicts -k {quote(place.folder)}",
+        place.apply(),
+        *hand_over_to_autoscaler(key),
     )
 
 
@@ -53,11 +69,11 @@ def recreate_object(key: ObjectKey, place: Place) -> list[str]:
     namespace = f"-n {quote(key.namespace)} " if key.namespace else ""
     return place.around(
         f"kubectl {namespace}delete {key.kind.lower()} {quote(key.name)}",
-        f"kubectl apply --server-side --force-conflicts -k {quote(place.folder)}",
+        place.apply(),
     )
 
 
-def hand_over_to_autoscaler(key: ObjectKey, place: Place) -> list[str]:
+def hand_over_to_autoscaler(key: ObjectKey) -> list[str]:
     """Return how Git gives up a count of replicas without it falling to one.
 
     Under server-side apply a field that its only owner leaves out goes back to its default, so another owner takes it
@@ -99,7 +115,7 @@ def move_volumes(old: ObjectKey, new: ObjectKey, claims: tuple[str, ...], place:
     return place.around(
         f"kubectl -n {namespace} delete statefulset {quote(old.name)} --cascade=foreground",
         *(_move_claims(namespace, f"{claim}-{old.name}", f"{claim}-{new.name}") for claim in claims),
-        f"kubectl apply --server-side --force-conflicts -k {quote(place.folder)}",
+        place.apply(),
     )
 
 

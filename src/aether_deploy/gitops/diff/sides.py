@@ -1,10 +1,13 @@
-"""A rendered tree as one side of a diff."""
+"""A rendered tree as one side of a diff, and where its files lie for commands."""
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
+from aether_deploy.gitops.diff.recipes import Place
+from aether_deploy.gitops.engines import commands_around
 from aether_deploy.gitops.index import UnitIndex, index_unit
 from aether_deploy.gitops.tree import Tree
+from aether_deploy.platform.config import Platform
 
 
 class RenderedSide:
@@ -27,3 +30,20 @@ class RenderedSide:
             for file in unit.files
             if (path := f"{unit.path}/{file.path}") in wanted
         }
+
+
+def place_of(platform: Platform | None, root: str, unit: str, folder: str) -> Place:
+    """Return where a folder of a unit lies, and how its engine is held still.
+
+    Args:
+        platform: The unit's platform; None where its environment is gone.
+        root: Where the tree lies: ``deploy``.
+        unit: Path of the unit below it.
+        folder: The folder below that; empty for the unit itself.
+    """
+    where = "/".join(part for part in (root.rstrip("/"), unit, folder) if part)
+    cluster = unit.partition("/clusters/")[2]
+    if platform is None or not cluster:
+        return Place(folder=where)
+    suspend, resume = commands_around(platform, cluster, folder)
+    return Place(folder=where, suspend=suspend, resume=resume, manager=platform.gitops.field_manager)

@@ -73,7 +73,8 @@ def _refused(folder: FolderPair, key: ObjectKey, after: Body, fields: Sequence[F
         says = ["way out: keep the pods, recreate the object"]
         if any(each.below(*_CLAIMS) for each in fields):
             says[0] += "; claims that exist stay as they are"
-        way_out = recreate_workload(key, folder.place)
+        owned = folder.autoscaler_of(folder.after, key) is not None
+        way_out = recreate_workload(key, folder.place, autoscaled=owned)
     else:
         says = ["way out: recreate the object; all its pods end, and new ones start"]
         players = players_per_pod(after)
@@ -127,7 +128,7 @@ def _given_up(folder: FolderPair, key: ObjectKey, after: Body, field: FieldChang
         "before this is applied, let another owner hold it; applied by kubectl without --server-side, edit the record:",
         *hand_over_last_applied(key),
     ]
-    way_out = hand_over_to_autoscaler(key, folder.place)
+    way_out = hand_over_to_autoscaler(key)
     return change_of(Effect.HAND_OVER, folder.unit, key, fields=[field], says=says, way_out=way_out)
 
 
