@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; 
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full lint bench tools controlplane docs clean
+.PHONY: help install demo test test-full lint bench tools engines controlplane docs clean
 
 help:  ## Say what each target does.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,15 +33,19 @@ demo: $(VENV)/.installed  ## Render examples/one-region and say what to do next.
 	$(BIN)/aether-deploy render examples/one-region/aether.yaml -o $(DEMO)
 
 test: $(VENV)/.installed-dev  ## Run the tests; what needs a missing program skips and says how to get it.
-	$(BIN)/python -m pytest -n auto --dist loadfile tests
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not engines" tests
 
-test-full: tools  ## Run all tests with every program that they judge by.
+test-full: tools engines  ## Run all tests with every program that they judge by, real GitOps engines too.
 	CI=true $(BIN)/python -m pytest -n auto --dist loadfile tests
 
 tools: controlplane  ## Build and install all programs that tests judge by (needs Go 1.26).
 	$(BIN)/python -m aether_deploy.lab --k8s v1.35.4
 	$(BIN)/python -m aether_deploy.lab prometheus-adapter kube-state-metrics
 	$(BIN)/python -m tools.programs
+
+engines: controlplane  ## Build and install Flux and Argo CD (needs Go 1.26; 20 minutes the first time).
+	$(BIN)/python -m pip install --quiet --editable '.[engines]'
+	$(BIN)/python -m aether_deploy.lab flux argo-cd
 
 controlplane: $(VENV)/.installed-dev  ## Find or build the programs of a Kubernetes control plane (needs Go 1.26).
 	$(BIN)/python -m aether_deploy.lab
