@@ -38,8 +38,22 @@ def bodies(tree: Tree) -> list[dict[str, Any]]:
     return sorted(found, key=lambda body: body["kind"] != "Namespace")
 
 
+MARKS: dict[str, dict[str, dict[str, str]]] = {
+    "argocd-controller": {"annotations": {"argocd.argoproj.io/tracking-id": "aether:v1/Service:a/b"}},
+    "kustomize-controller": {
+        "labels": {
+            "kustomize.toolkit.fluxcd.io/name": "aether-prod-workloads",
+            "kustomize.toolkit.fluxcd.io/namespace": "flux-system",
+        }
+    },
+}
+"""What engines put on every object, by their field manager."""
+
+
 def applied(plane: ControlPlane, tree: Tree, manager: str) -> None:
     for body in bodies(tree):
+        for field, marks in MARKS.get(manager, {}).items():
+            body["metadata"][field] = {**body["metadata"].get(field, {}), **marks}
         plane.client.apply(body, manager=manager)
 
 

@@ -1,7 +1,7 @@
 """Objects go to an API server as an engine would send them, and are compared with what came of them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,14 @@ from aether_deploy.manifest.value import Manifest
 MANAGER = "aether-deploy"
 APPLIERS = (MANAGER, "kubectl", "kubectl-client-side-apply", "argocd-controller", "kustomize-controller")
 """Field managers that apply a tree; each takes fields over from the others."""
+
+ENGINE_MARKS = (
+    "argocd.argoproj.io/installation-id",
+    "argocd.argoproj.io/tracking-id",
+    "kustomize.toolkit.fluxcd.io/name",
+    "kustomize.toolkit.fluxcd.io/namespace",
+)
+"""Labels and annotations by which engines know again what they applied; they put them on beside what is rendered."""
 
 _HTTP_CONFLICT = 409
 BY_SERVER = ("creationTimestamp", "uid", "resourceVersion", "generation", "managedFields")
@@ -70,7 +78,7 @@ def apply_manifests(client: Client, manifests: Iterable[Manifest], *, dry_run: b
 
 def _apply(client: Client, manifest: Manifest, *, dry_run: bool) -> Applied:
     conflicts: tuple[str, ...] = ()
-    if manifest.kind == "Secret" and "sops" in manifest.body:
+    if decrypted_by_engine(manifest.body):
         return Applied(manifest=manifest, unjudged="sops encrypted it, and an engine decrypts it before it applies it")
     try:
         try:
@@ -91,6 +99,11 @@ def _apply(client: Client, manifest: Manifest, *, dry_run: bool) -> Applied:
     return Applied(
         manifest=manifest, live=answer.body, warnings=answer.warnings, differences=found, conflicts=conflicts
     )
+
+
+def decrypted_by_engine(body: Mapping[str, Any]) -> bool:
+    """Return whether an object is a Secret that sops encrypted: a server takes only what an engine makes of it."""
+    return body["kind"] == "Secret" and "sops" in body
 
 
 def _conflicts(error: ApiError) -> Iterator[str]:

@@ -76,17 +76,32 @@ def dry_run(
         MissingProgramsError: There is no ``kubectl``.
         EffectError: The cluster cannot be reached.
     """
-    with kubectl_proxy(kubeconfig, context) as client:
-        say("connecting")
+    say("connecting")
+    with asked_cluster(kubeconfig, context) as (client, version):
+        say("asking")
+        applied = tuple(apply_manifests(client, manifests, dry_run=True))
+    return DryRun(kubernetes=version, applied=applied)
+
+
+@contextlib.contextmanager
+def asked_cluster(kubeconfig: str | None, context: str | None) -> Iterator[tuple[Client, str]]:
+    """Yield requests to the cluster of a kubeconfig, and its version; it lets nothing through that a dry run needs not.
+
+    Args:
+        kubeconfig: The file that names the cluster; None for the one that ``kubectl`` takes.
+        context: The context in it; None for the current one.
+
+    Raises:
+        MissingProgramsError: There is no ``kubectl``.
+        EffectError: The cluster cannot be reached, or knows nobody of ours.
+    """
+    with _proxy(kubeconfig, context) as client:
         try:
-            version = client.request("GET", "/version").body["gitVersion"]
-            say("asking")
-            applied = tuple(apply_manifests(client, manifests, dry_run=True))
+            yield client, client.request("GET", "/version").body["gitVersion"]
         except ApiError as error:  # kubectl answers in the place of a server that it cannot reach
             command = shlex.join(["kubectl", "version", *_flags(kubeconfig, context)])
             said = error.body.get("message") or error.reason
             raise EffectError(f"the cluster does not answer: {said}\n  fix: see that `{command}` does") from error
-    return DryRun(kubernetes=version, applied=applied)
 
 
 def _flags(kubeconfig: str | None, context: str | None) -> list[str]:
@@ -95,16 +110,8 @@ def _flags(kubeconfig: str | None, context: str | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def kubectl_proxy(kubeconfig: str | None, context: str | None) -> Iterator[Client]:
-    """Yield requests to a cluster by way of ``kubectl proxy``, which lets nothing through that a dry run does not need.
-
-    Args:
-        kubeconfig: The file that names the cluster; None for the one that ``kubectl`` takes.
-        context: The context in it; None for the current one.
-
-    Raises:
-        MissingProgramsError: There is no ``kubectl``.
-    """
+def _proxy(kubeconfig: str | None, context: str | None) -> Iterator[Client]:
+    """Run ``kubectl proxy`` while the block runs."""
     kubectl, flags = str(_kubectl()), _flags(kubeconfig, context)
     place: Workplace | None = None
     proxy: Daemon | None = None

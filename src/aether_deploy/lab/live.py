@@ -7,20 +7,20 @@ go, too. What is refused is compared field by field instead.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from aether_deploy.gitops.diff.changes import Body, Change, Diff, ObjectKey, in_report_order
+from aether_deploy.gitops.diff.changes import Body, Change, Diff, Effect, ObjectKey, change_of, in_report_order
 from aether_deploy.gitops.diff.diffing import diff_folders
 from aether_deploy.gitops.diff.folder import FolderPair
 from aether_deploy.gitops.diff.recipes import Place
 from aether_deploy.gitops.diff.sides import place_of
 from aether_deploy.gitops.tree import Tree, Unit
-from aether_deploy.lab.applying import APPLIERS, BY_SERVER
+from aether_deploy.lab.applying import APPLIERS, BY_SERVER, ENGINE_MARKS, decrypted_by_engine
 from aether_deploy.lab.client import ApiError, Client
-from aether_deploy.lab.dry_run import kubectl_proxy
+from aether_deploy.lab.dry_run import asked_cluster
 from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import ConfigError, EffectError, Problem, suggestion
 
-_GONE, _REFUSED = 404, 422
+_UNKNOWN, _FORBIDDEN, _GONE = 401, 403, 404
 
 
 def diff_live(
@@ -47,12 +47,8 @@ def diff_live(
         EffectError: There is no ``kubectl``, or the cluster cannot be reached.
     """
     unit = _unit(platform, tree, cluster)
-    with kubectl_proxy(kubeconfig, context) as client:
-        say("connecting")
-        try:
-            client.request("GET", "/version")
-        except ApiError as error:  # kubectl answers in the place of a server that it cannot reach
-            raise _unreachable(error) from error
+    say("connecting")
+    with asked_cluster(kubeconfig, context) as (client, _):
         say("asking")
         changes = _Asked(platform, unit, client).changes()
     return Diff(in_report_order(changes), (platform.environment,), 1)
@@ -83,6 +79,7 @@ class _Asked:
         self._platform = platform
         self._unit = unit
         self._client = client
+        self._refusals: dict[ObjectKey, str] = {}
 
     def changes(self) -> list[Change]:
         pairs = {folder: self._pairs(bodies) for folder, bodies in self._folders().items()}
@@ -90,12 +87,19 @@ class _Asked:
         for key, body in self._left_over(known):
             folder = next((name for name in pairs if name.endswith(f"/{key.name}")), self._platform.namespace)
             pairs.setdefault(folder, ({}, {}))[0][key] = body
-        return diff_folders(
+        changes = diff_folders(
             [
                 FolderPair(unit=self._unit.path, before=before, after=after, place=self._place(folder))
                 for folder, (before, after) in pairs.items()
             ]
         )
+        told = {each.key for each in changes if each.effect is Effect.REFUSED}
+        others = {key: said for key, said in self._refusals.items() if key not in told}
+        changes = [each for each in changes if each.key not in others]
+        return changes + [
+            change_of(Effect.REFUSED, self._unit.path, key, says=[f"the server says: {said}"])
+            for key, said in others.items()
+        ]
 
     def _folders(self) -> dict[str, list[Body]]:
         import yaml
@@ -104,7 +108,9 @@ class _Asked:
         found: dict[str, list[Body]] = {}
         for file in self._unit.files:
             if file.name is not None:
-                found.setdefault(file.path.rpartition("/")[0], []).append(yaml.load(file.text, loader))
+                body = yaml.load(file.text, loader)
+                if not decrypted_by_engine(body):
+                    found.setdefault(file.path.rpartition("/")[0], []).append(body)
         return found
 
     def _place(self, folder: str) -> Place:
@@ -128,15 +134,16 @@ class _Asked:
         except ApiError as error:
             if error.status == _GONE:
                 return None
-            raise _unreachable(error) from error
+            raise _unread(error, body["kind"]) from error
 
     def _asked(self, live: Body, body: Body) -> tuple[Body, Body]:
         manager = _applier(live) or self._platform.gitops.field_manager
         try:
             answer = self._client.apply(body, manager=manager, force=True, dry_run=True).body
         except ApiError as error:
-            if error.status != _REFUSED:
-                raise _unreachable(error) from error
+            if error.status == _UNKNOWN:
+                raise
+            self._refusals[_key(body)] = str(error.body.get("message") or error)
             return _shared(live, body), body
         return _plain(live), _plain(answer)
 
@@ -154,7 +161,7 @@ class _Asked:
             except ApiError as error:
                 if error.status == _GONE:
                     continue
-                raise _unreachable(error) from error
+                raise _unread(error, kind) from error
             for each in found:
                 body = {"apiVersion": api_version, "kind": kind, **each}
                 if not body["metadata"].get("ownerReferences") and _key(body) not in known:
@@ -186,8 +193,11 @@ def _applier(live: Body) -> str | None:
 
 
 def _plain(body: Body) -> Body:
-    """Return an object without what only a server writes."""
+    """Return an object without what only a server writes, and without the marks of engines."""
     metadata = {key: value for key, value in body["metadata"].items() if key not in BY_SERVER}
+    for field in ("labels", "annotations"):
+        left = {key: value for key, value in metadata.pop(field, {}).items() if key not in ENGINE_MARKS}
+        metadata |= {field: left} if left else {}
     return {key: value for key, value in body.items() if key != "status"} | {"metadata": metadata}
 
 
@@ -200,6 +210,8 @@ def _shared(live: Any, rendered: Any) -> Any:
     return live
 
 
-def _unreachable(error: ApiError) -> EffectError:
-    said = error.body.get("message") or error.reason
-    return EffectError(f"the cluster does not answer: {said}\n  fix: see that `kubectl version` does")
+def _unread(error: ApiError, kind: str) -> EffectError:
+    if error.status != _FORBIDDEN:
+        return error
+    fix = "give this user the verbs get, list and patch for what is rendered; a dry run needs the last"
+    return EffectError(f"this user may not read {kind}: {error.body.get('message')}\n  fix: {fix}")

@@ -58,8 +58,10 @@ class FolderPair(msgspec.Struct, frozen=True, kw_only=True):
     def target_of(self, objects: Objects, autoscaler: Body) -> tuple[ObjectKey, Body] | None:
         """Return the workload whose replicas an autoscaler has."""
         target = autoscaler.get("spec", {}).get("scaleTargetRef", {})
+        namespace = autoscaler["metadata"].get("namespace", "")
         for key, body in objects.items():
-            if key.name == target.get("name") and key.kind == target.get("kind", "Deployment"):
+            named = (key.namespace, key.name, key.kind)
+            if named == (namespace, target.get("name"), target.get("kind", "Deployment")):
                 return key, body
         return None
 
