@@ -232,7 +232,7 @@ def test_environments_that_go_elsewhere_are_published_one_by_one(cli: CommandLin
         2,
         "",
         "$.gitops.revision: differs between environments: live, staging\n"
-        "  fix: publish them one by one, with --env NAME\n"
+        "  fix: take them one by one, with --env NAME\n"
         "1 problem\n",
     )
     assert cli("publish", "--repo", "clone", "--env", "staging").err.startswith("committed to staging of clone: ")

@@ -9,7 +9,6 @@ from msgspec import UNSET
 
 from aether_deploy.cli.output import count
 from aether_deploy.gitops.diff.changes import Change, Danger, Diff, Effect
-from aether_deploy.gitops.diff.diffing import FIELDS_MAX
 
 _WORDS = {Effect.ROLLS: "rolls pods", Effect.HAND_OVER: "changes hands", Effect.DATA: "with data at risk"}
 _TITLES = {
@@ -18,7 +17,10 @@ _TITLES = {
     Danger.ATTENTION: "ATTENTION",
     Danger.DANGEROUS: "DANGEROUS",
 }
-_PLACES_MAX = 3
+EXIT_CODES = {Danger.NOTHING: 0, Danger.SAFE: 10, Danger.ATTENTION: 11, Danger.DANGEROUS: 12}
+"""What ``diff --exit-code`` ends with."""
+
+_FIELDS_MAX, _PLACES_MAX = 3, 3
 _WIDTH = 90
 _INDENT = " " * 14
 
@@ -96,19 +98,33 @@ def _group_lines(group: Group, *, verbose: bool) -> list[str]:
     texts = change.field_texts()
     head = f"{change.effect.value:<12}  {_places(places)}  {what}"
     head += _more(change)
-    beside = texts if len(texts) == 1 and change.effect is not Effect.REFUSED else []
-    if change.effect is Effect.REFUSED:
-        head += "   (immutable)"
+    refused = change.effect is Effect.REFUSED
+    beside = texts if len(texts) == 1 and not refused else []
+    head += "   (immutable)" if refused and texts else ""
     lines = [f"{head}   {beside[0]}" if beside else head]
     if texts and not beside:
-        shown = texts if verbose else texts[:FIELDS_MAX]
-        left = len(texts) - len(shown)
-        lines.append(_INDENT + "; ".join(shown) + (f"; and {left} more" if left else ""))
+        lines.append(_INDENT + _fields(texts, verbose=verbose))
     lines += [f"{_INDENT}{said}" for said in change.says]
     if change.way_out and not verbose:
-        lines[-1] += f" ({count(len(change.way_out), 'command')}: --verbose)"
+        commands = sum(not command.startswith("#") for command in change.way_out)
+        lines[-1] += f" ({count(commands, 'command')}: --verbose)"
+    lines += [f"{_INDENT}{line}" for line in _waiting(change, verbose=verbose)]
     if verbose:
         lines += _verbose_lines(group)
+    return lines
+
+
+def _fields(texts: Sequence[str], *, verbose: bool) -> str:
+    shown = texts if verbose else texts[:_FIELDS_MAX]
+    left = len(texts) - len(shown)
+    return "; ".join(shown) + (f"; and {left} more" if left else "")
+
+
+def _waiting(change: Change, *, verbose: bool) -> list[str]:
+    lines = []
+    for each in change.waiting:
+        lines.append(f"waits for that: {each.effect.value}, {_fields(each.field_texts(), verbose=verbose)}")
+        lines += [f"then: {said}" for said in each.says]
     return lines
 
 
@@ -144,9 +160,9 @@ def diff_markdown(diff: Diff) -> str:
 def _row(group: Group) -> str:
     change = group.change
     texts = change.field_texts()
-    left = len(texts) - FIELDS_MAX
-    said = [f"`{_cell(text)}`" for text in texts[:FIELDS_MAX]] + ([f"and {left} more"] if left > 0 else [])
-    said += [_cell(line) for line in change.says]
+    left = len(texts) - _FIELDS_MAX
+    said = [f"`{_cell(text)}`" for text in texts[:_FIELDS_MAX]] + ([f"and {left} more"] if left > 0 else [])
+    said += [_cell(line) for line in (*change.says, *_waiting(change, verbose=False))]
     effect = f"**{change.effect.value}**" if change.danger is Danger.DANGEROUS else change.effect.value
     what = f"`{_cell(group.what)}`{_more(change)}"
     return f"| {effect} | {_places(group.places)} | {what} | {'<br>'.join(said)} |"
@@ -177,7 +193,7 @@ def diff_values(diff: Diff) -> dict[str, Any]:
     """Return the diff for machines."""
     return {
         "danger": diff.danger.name.lower(),
-        "exit_code": int(diff.danger),
+        "exit_code": EXIT_CODES[diff.danger],
         "environments": list(diff.environments),
         "clusters": diff.clusters,
         "changes": [_change_values(change) for change in diff.changes],
@@ -197,6 +213,7 @@ def _change_values(change: Change) -> dict[str, Any]:
         "says": list(change.says),
         "way_out": list(change.way_out),
         "more": [str(key) for key in change.more],
+        "waiting": [_change_values(each) for each in change.waiting],
     }
 
 

@@ -11,6 +11,7 @@ from aether_deploy.gitops.diff.changes import Diff
 from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.gitops.render import check_clusters, render_tree
 from aether_deploy.gitops.tree import Tree
+from aether_deploy.problems import ConfigError, Problem
 
 
 class Rendered(NamedTuple):
@@ -38,9 +39,31 @@ class Rendered(NamedTuple):
         """Whether these are all environments that there are."""
         return set(self.environments) == set(self.description.document.environments())
 
+    @property
+    def root(self) -> str:
+        """Where the tree lies in its repository.
+
+        Raises:
+            ConfigError: Environments differ in it.
+        """
+        return same_everywhere("path", [each.gitops.path for each in self.judgement.platforms])
+
     def warn(self, *, quiet: bool) -> None:
         """Print the warnings to standard error."""
         print_warnings(self.description, self.judgement, quiet=quiet)
+
+
+def same_everywhere(field: str, values: Sequence[str]) -> str:
+    """Return the one value of ``gitops.<field>`` that all environments have: one commit goes to one place.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    if len(set(values)) > 1:
+        reason = f"differs between environments: {', '.join(sorted(set(values)))}"
+        fix = "take them one by one, with --env NAME"
+        raise ConfigError([Problem(path=f"$.gitops.{field}", reason=reason, fix=fix)])
+    return values[0]
 
 
 def render_files(

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from aether_deploy.cli.diffed import diff_markdown, diff_text, diff_values
+from aether_deploy.cli.diffed import EXIT_CODES, diff_markdown, diff_text, diff_values
 from aether_deploy.cli.inputs import file_arguments, strict_option
 from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import steps
@@ -86,14 +86,14 @@ def command(
         rendered.warn(quiet=quiet)
         if diff.changes or not quiet:
             click.echo(diff_markdown(diff) if markdown else diff_text(diff, verbose=verbose))
-    return int(diff.danger) if tells else 0
+    return EXIT_CODES[diff.danger] if tells else 0
 
 
 def _stored(rendered: Rendered, asked: str | None, against: str | None, ref: str | None) -> Diff:
     """Return the difference to a folder or a commit."""
-    root = rendered.judgement.platforms[0].gitops.path
-    before = _at_commit(rendered.description, root, ref) if ref is not None else read_tree(against or os.curdir)
-    return diff_rendered(rendered, before, root=against or root, asked=asked)
+    root = rendered.root if ref is not None else against or os.curdir
+    before = _at_commit(rendered.description, root, ref) if ref is not None else read_tree(root)
+    return diff_rendered(rendered, before, root=root, asked=asked)
 
 
 def _at_commit(description: Description, root: str, ref: str) -> StoredTree | Tree:

@@ -1,6 +1,5 @@
 """``aether-deploy publish``: the tree as a commit on a branch of a Git repository."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,13 +9,11 @@ from aether_deploy.cli.diffed import diff_text
 from aether_deploy.cli.inputs import file_arguments, strict_option
 from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import progress
-from aether_deploy.cli.rendered import Rendered, diff_rendered, render_files
+from aether_deploy.cli.rendered import Rendered, diff_rendered, render_files, same_everywhere
 from aether_deploy.delivery.publishing import Publication, plan_publish, publish
 from aether_deploy.delivery.tree_reading import StoredTree
 from aether_deploy.gitops.tree import Tree
 from aether_deploy.lab.interrupts import ending_on_signals
-from aether_deploy.platform.config import Platform
-from aether_deploy.problems import ConfigError, Problem
 
 
 @click.command()
@@ -62,8 +59,7 @@ def command(
     rendered = render_files("publish", files, environment, settings, strict=strict, as_json=as_json)
     if isinstance(rendered, int):
         return rendered
-    platforms = rendered.judgement.platforms
-    where = {"branch": branch or _branch(platforms), "path": _path(platforms)}
+    where = {"branch": branch or _branch(rendered), "path": rendered.root}
     what = {"message": message, "push": push, "summarize": partial(_summarized, rendered, environment)}
     published = _publish(rendered, repo, {**where, **what}, dry_run=dry_run, silent=quiet or as_json)
     if as_json:
@@ -86,27 +82,13 @@ def _publish(rendered: Rendered, repo: str, what: dict[str, Any], *, dry_run: bo
 
 def _summarized(rendered: Rendered, asked: str | None, before: StoredTree | None) -> str:
     """Return what the commit does to the clusters, for its message."""
-    root = rendered.judgement.platforms[0].gitops.path
-    return diff_text(diff_rendered(rendered, before or Tree(()), root=root, asked=asked), verbose=False)
+    return diff_text(diff_rendered(rendered, before or Tree(()), root=rendered.root, asked=asked), verbose=False)
 
 
-def _branch(platforms: Sequence[Platform]) -> str | None:
+def _branch(rendered: Rendered) -> str | None:
     """Return the branch that the description names; None if it names no repository, and so none of its branches."""
-    named = [each.gitops.revision for each in platforms if each.gitops.repo is not None]
-    return _same("revision", named) if named else None
-
-
-def _path(platforms: Sequence[Platform]) -> str:
-    return _same("path", [each.gitops.path for each in platforms])
-
-
-def _same(field: str, values: Sequence[str]) -> str:
-    """Return the one value that all environments have: one commit goes to one folder of one branch."""
-    if len(set(values)) > 1:
-        reason = f"differs between environments: {', '.join(sorted(set(values)))}"
-        fix = "publish them one by one, with --env NAME"
-        raise ConfigError([Problem(path=f"$.gitops.{field}", reason=reason, fix=fix)])
-    return values[0]
+    named = [each.gitops.revision for each in rendered.judgement.platforms if each.gitops.repo is not None]
+    return same_everywhere("revision", named) if named else None
 
 
 def _print(published: Publication, *, dry_run: bool, quiet: bool) -> None:

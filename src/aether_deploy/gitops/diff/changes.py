@@ -11,12 +11,12 @@ Body = dict[str, Any]
 
 
 class Danger(IntEnum):
-    """How much a change asks of its reviewer; the value is the exit code of ``diff --exit-code``."""
+    """How much a change asks of its reviewer."""
 
     NOTHING = 0
-    SAFE = 10
-    ATTENTION = 11
-    DANGEROUS = 12
+    SAFE = 1
+    ATTENTION = 2
+    DANGEROUS = 3
 
 
 class Effect(Enum):
@@ -85,6 +85,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         says: What it means, a line each.
         way_out: Commands that get there all the same, in order.
         more: Objects that share its fate: those of a workload that comes or goes.
+        waiting: What else changes in a refused object: it happens only once the way out is gone.
     """
 
     effect: Effect
@@ -95,6 +96,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     says: tuple[str, ...] = ()
     way_out: tuple[str, ...] = ()
     more: tuple[ObjectKey, ...] = ()
+    waiting: "tuple[Change, ...]" = ()
 
     @property
     def place(self) -> str:

@@ -19,7 +19,6 @@ from aether_deploy.gitops.diff.workloads import workload_changes
 from aether_deploy.gitops.index import IndexEntry, UnitIndex
 from aether_deploy.manifest.defaults import with_defaults
 
-FIELDS_MAX = 3
 """How many fields of one change a report names; the rest is counted."""
 
 Parse = Callable[[str, bytes], Body]
@@ -114,14 +113,8 @@ def _as_one_refusal(changes: Sequence[Change]) -> Sequence[Change]:
     refusal = next((each for each in changes if each.effect is Effect.REFUSED), None)
     if refusal is None or len(changes) == 1:
         return changes
-    waiting = []
-    for each in changes:
-        if each is not refusal:
-            texts = each.field_texts()
-            more = f"; and {len(texts) - FIELDS_MAX} more" if len(texts) > FIELDS_MAX else ""
-            waiting.append(f"waits for that: {each.effect.value}, {'; '.join(texts[:FIELDS_MAX])}{more}")
-            waiting += [f"then: {line}" for line in each.says]
-    return [msgspec.structs.replace(refusal, says=(*refusal.says, *waiting))]
+    waiting = tuple(each for each in changes if each is not refusal)
+    return [msgspec.structs.replace(refusal, waiting=waiting)]
 
 
 def _effects(

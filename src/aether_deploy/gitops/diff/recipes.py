@@ -96,7 +96,8 @@ def hand_over_last_applied(key: ObjectKey) -> list[str]:
 
     Source: Kubernetes documentation, "Migrating Deployments and StatefulSets to horizontal autoscaling".
     """
-    return [f"kubectl -n {quote(key.namespace)} apply edit-last-applied {key.kind.lower()}/{quote(key.name)}"]
+    command = f"kubectl -n {quote(key.namespace)} apply edit-last-applied {key.kind.lower()}/{quote(key.name)}"
+    return [f"# instead, where it was applied without --server-side, delete replicas from the record: {command}"]
 
 
 def move_volumes(old: ObjectKey, new: ObjectKey, claims: tuple[str, ...], place: Place) -> list[str]:

@@ -125,10 +125,9 @@ def _given_up(folder: FolderPair, key: ObjectKey, after: Body, field: FieldChang
     whom = f"the {owner['kind']} '{owner['metadata']['name']}'" if owner is not None else "nobody"
     says = [
         f"Git gives the count up to {whom}; if only Git ever set it, it falls from {field.before} to 1 at once",
-        "before this is applied, let another owner hold it; applied by kubectl without --server-side, edit the record:",
-        *hand_over_last_applied(key),
+        "way out: before this is applied, let another owner hold it",
     ]
-    way_out = hand_over_to_autoscaler(key)
+    way_out = [*hand_over_to_autoscaler(key), *hand_over_last_applied(key)]
     return change_of(Effect.HAND_OVER, folder.unit, key, fields=[field], says=says, way_out=way_out)
 
 

@@ -103,5 +103,5 @@ def commands_around(platform: Platform, cluster: str, folder: str) -> tuple[tupl
     top, _, leaf = folder.partition("/")
     name = WORKLOADS if top == platform.namespace and platform.gitops.split == "cluster" else leaf or top
     patch = f"kubectl -n {platform.gitops.flux.namespace} patch kustomizations.kustomize.toolkit.fluxcd.io "
-    patch += f'{platform.namespace}-{name} --type=merge -p \'{{"spec":{{"suspend":%s}}}}\''
+    patch += f'{platform.namespace}-{name} --type=merge --field-manager=aether-hold -p \'{{"spec":{{"suspend":%s}}}}\''
     return (patch % "true",), (patch % "false",)
