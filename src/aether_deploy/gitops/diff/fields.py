@@ -104,8 +104,17 @@ def _item_changes(
         yield FieldChange((*at, "[order]"), list(old), list(new))
 
 
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two values are the same to an API server, to which false is no 0."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and bool(one == other)
+
+
 def _equal(before: Any, after: Any, at: Steps) -> bool:
-    if type(before) is type(after) and before == after:
+    if _same(before, after):
         return True
     if not at or not (at[-1] in _AMOUNTS or (len(at) > 1 and at[-2] in _AMOUNTS_BELOW)):
         return False
