@@ -440,4 +440,18 @@ PLATFORMS: dict[str, RuleCase] = {
             "$.patches[0].target.regions[0]: is 'us-est-1'; no region has that code\n  fix: did you mean 'us-east-1'?"
         ],
     ),
+    "two workloads were the same one": RuleCase(
+        rule="Platform.former_names_are_free",
+        bad={
+            "services": [
+                {**GATEWAY, "name": "edge", "formerly": "gateway"},
+                {**GATEWAY, "name": "front", "formerly": "gateway"},
+            ]
+        },
+        good={"services": [{**GATEWAY, "name": "edge", "formerly": "gateway"}, {**GATEWAY, "name": "front"}]},
+        says=[
+            "$.services[1].formerly: is 'gateway'; what 'edge' was called, too: its volumes cannot go to both\n"
+            "  fix: say it of one of them"
+        ],
+    ),
 }

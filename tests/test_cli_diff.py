@@ -68,7 +68,7 @@ def test_the_report_says_what_each_change_does(rendered: CommandLine) -> None:
         "refused       us-east-1  StatefulSet aether-prod/world-server   (immutable)\n"
         "              volumeClaimTemplates[wal].storageClassName ssd -> nvme\n"
         "              way out: keep the pods, recreate the object; claims that exist stay as they are "
-        "(6 commands: --verbose)\n"
+        "(8 commands: --verbose)\n"
         "rolls         us-east-1  Deployment aether-prod/gateway   image v1.4.0 -> v1.5.0\n"
         "              3..12 pods, one more while rolling, none fewer; up to 500 players move at a time, 6000 in all\n"
         "              takes 20s to 16m, by grace period and probes\n"
@@ -101,7 +101,8 @@ def test_json_holds_the_same_for_machines(rendered: CommandLine) -> None:
     assert values["result"]["danger"] == "dangerous"
     (found,) = values["result"]["changes"]
     assert found["effect"] == "refused"
-    assert len(found["way_out"]) == 6
+    assert (found["way_out"][0], found["way_out"][-1]) == ("( set -eo pipefail", ")")
+    assert len(found["way_out"]) == 11
 
 
 def test_verbose_prints_the_commands_of_each_way_out(rendered: CommandLine) -> None:
@@ -195,6 +196,7 @@ def test_a_description_that_was_wrong_then_is_an_error(cli: CommandLine) -> None
     assert (code, out) == (3, "")
     assert err == (
         "error: main: what it describes has 1 problem, and so renders to nothing\n"
+        "main:aether.yaml:9:75: $.services[0].scaling.max_replicas: is 2; less than min_replicas, which is 3\n"
         "  fix: compare with another commit, or with a tree: --against DIR\n"
     )
 
@@ -285,11 +287,39 @@ def test_a_damaged_tree_is_an_error_that_names_the_file(rendered: CommandLine) -
     assert "\n  fix: " in err
 
 
-def test_a_file_that_is_missing_is_an_error(rendered: CommandLine) -> None:
-    Path("deploy/prod/clusters/us-east-1/aether-prod/gateway/deployment.yaml").unlink()
-    change(ROLLS)
+def test_a_file_that_somebody_removed_is_added_and_noted(rendered: CommandLine) -> None:
+    gone = Path("deploy/prod/clusters/us-east-1/aether-prod/gateway/deployment.yaml")
+    gone.unlink()
 
-    code, _, err = rendered("diff", "--against", "deploy")
+    code, out, err = rendered("diff", "--against", "deploy")
 
-    assert code == 3
-    assert "deployment.yaml" in err
+    assert (code, err) == (0, "")
+    assert "added         us-east-1  Deployment aether-prod/gateway\n" in out
+    assert f"note: edited or removed since it was rendered: {gone.relative_to('deploy').as_posix()}\n" in out
+
+
+def test_an_edit_by_hand_is_what_the_diff_is_from(rendered: CommandLine) -> None:
+    edited = Path("deploy/prod/clusters/us-east-1/aether-prod/gateway/horizontalpodautoscaler.yaml")
+    edited.write_text(edited.read_text("utf-8").replace("maxReplicas: 12", "maxReplicas: 40"), "utf-8")
+
+    code, out, err = rendered("diff", "--against", "deploy", "--exit-code")
+
+    assert (code, err) == (11, "")
+    assert "maxReplicas 40 -> 12" in out
+    assert "note: edited or removed since it was rendered: " in out
+
+
+def test_a_file_that_holds_no_object_is_an_error(rendered: CommandLine) -> None:
+    edited = Path("deploy/prod/clusters/us-east-1/aether-prod/gateway/deployment.yaml")
+    edited.write_text("kind: Deployment\nmetadata: {name: gateway}\nspec: 5\n", "utf-8")
+
+    code, out, err = rendered("diff", "--against", "deploy")
+
+    assert (code, out) == (3, "")
+    assert f"{edited.as_posix()}: holds no object of Kubernetes" in err
+
+
+def test_an_index_that_was_emptied_is_no_first_deploy(rendered: CommandLine) -> None:
+    Path("deploy/aether.index.jsonl").write_bytes(b"")
+
+    assert rendered("diff", "--against", "deploy").code == 3

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from aether_deploy.cli.output import count
 from aether_deploy.gitops.diff.changes import Change, Danger, Diff, Effect
+from aether_deploy.gitops.diff.recipes import BEGIN, END
 
 _WORDS = {Effect.ROLLS: "rolls pods", Effect.HAND_OVER: "changes hands", Effect.DATA: "with data at risk"}
 _TITLES = {
@@ -38,7 +39,15 @@ def diff_text(diff: Diff, *, verbose: bool) -> str:
     lines = [_head(diff)]
     for group in _groups(diff):
         lines += _group_lines(group, verbose=verbose)
-    return "\n".join(lines)
+    return "\n".join(lines + _edited(diff))
+
+
+def _edited(diff: Diff) -> list[str]:
+    """Return which files somebody edited: the diff is from what lies there, not from what was rendered."""
+    shown = ", ".join(diff.edited[:_FIELDS_MAX])
+    left = len(diff.edited) - _FIELDS_MAX
+    more = f", and {left} more" if left > 0 else ""
+    return [f"note: edited or removed since it was rendered: {shown}{more}"] if diff.edited else []
 
 
 def diff_summary(diff: Diff) -> str:
@@ -106,7 +115,7 @@ def _group_lines(group: Group, *, verbose: bool) -> list[str]:
         lines.append(_INDENT + _fields(texts, verbose=verbose))
     lines += [f"{_INDENT}{said}" for said in change.says]
     if change.way_out and not verbose:
-        commands = sum(not command.startswith("#") for command in change.way_out)
+        commands = sum(command not in (BEGIN, END) and not command.startswith("#") for command in change.way_out)
         lines[-1] += f" ({count(commands, 'command')}: --verbose)"
     lines += [f"{_INDENT}{line}" for line in _waiting(change, verbose=verbose)]
     if verbose:
@@ -154,6 +163,8 @@ def diff_markdown(diff: Diff) -> str:
     for group in groups:
         if group.change.way_out:
             lines += ["", *_folded(group)]
+    if diff.edited:
+        lines += ["", *_edited(diff)]
     return "\n".join(lines)
 
 
@@ -196,6 +207,7 @@ def diff_values(diff: Diff) -> dict[str, Any]:
         "exit_code": EXIT_CODES[diff.danger],
         "environments": list(diff.environments),
         "clusters": diff.clusters,
+        "edited": list(diff.edited),
         "changes": [_change_values(change) for change in diff.changes],
     }
 

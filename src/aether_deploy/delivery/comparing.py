@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from aether_deploy.delivery.disk import Obstacle, joined
 from aether_deploy.delivery.tree_reading import StoredTree, UnreadableTreeError
 from aether_deploy.gitops.diff.changes import Body, Diff
 from aether_deploy.gitops.diff.diffing import diff_sides
 from aether_deploy.gitops.diff.recipes import Place
-from aether_deploy.gitops.diff.sides import RenderedSide, place_of
+from aether_deploy.gitops.diff.sides import RenderedSide, place_of, sums_by_folder
+from aether_deploy.gitops.index import sha256_of
 from aether_deploy.gitops.tree import Tree
 from aether_deploy.platform.config import Platform
 
@@ -35,6 +38,9 @@ def diff_trees(
     Raises:
         EffectError: A file of ``before`` cannot be read.
     """
+    edited: tuple[str, ...] = ()
+    if isinstance(before, StoredTree):
+        before, edited = as_it_lies(before)
     stored = RenderedSide(before) if isinstance(before, Tree) else before
     where = "the tree" if isinstance(before, Tree) else before.where
 
@@ -43,11 +49,41 @@ def diff_trees(
 
     by_environment = {platform.environment: platform for platform in platforms}
 
+    side = RenderedSide(after)
+    sums: dict[str, dict[str, dict[str, str]]] = {}
+
     def place(unit: str, folder: str) -> Place:
-        return place_of(by_environment.get(unit.partition("/")[0]), root, unit, folder)
+        if unit not in sums:
+            sums[unit] = sums_by_folder(side.units.get(unit))
+        platform = by_environment.get(unit.partition("/")[0])
+        return place_of(platform, root, unit, folder, sums[unit].get(folder, {}))
 
     compared = list(by_environment) if environments is None else environments
-    return diff_sides(stored, RenderedSide(after), parse=parse, places=place, environments=compared)
+    diff = diff_sides(stored, side, parse=parse, places=place, environments=compared)
+    return msgspec.structs.replace(diff, edited=edited)
+
+
+def as_it_lies(tree: StoredTree) -> tuple[StoredTree, tuple[str, ...]]:
+    """Return a tree with indexes that say what its files hold, and the files that somebody edited or removed.
+
+    An engine applies what lies there, whatever an index says of it.
+
+    Raises:
+        EffectError: Files cannot be read.
+    """
+    units, edited = {}, []
+    for unit, index in tree.units.items():
+        contents = tree.reader([f"{unit}/{entry.path}" for entry in index.entries])
+        entries = []
+        for entry in index.entries:
+            content = contents.get(f"{unit}/{entry.path}")
+            found = None if content is None else sha256_of(content)
+            if found != entry.sha256:
+                edited.append(f"{unit}/{entry.path}")
+            if found is not None:
+                entries.append(entry if found == entry.sha256 else msgspec.structs.replace(entry, sha256=found))
+        units[unit] = msgspec.structs.replace(index, entries=tuple(entries))
+    return msgspec.structs.replace(tree, units=units), tuple(edited)
 
 
 def _parsed(where: str, content: bytes) -> Body:
@@ -60,6 +96,22 @@ def _parsed(where: str, content: bytes) -> Body:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UnreadableTreeError(where, [Obstacle("", f"is no YAML: {reason}", _RESTORE)]) from error
-    if not isinstance(body, dict) or not isinstance(body.get("metadata"), dict):
+    if not isinstance(body, dict) or not _is_object(body):
         raise UnreadableTreeError(where, [Obstacle("", "holds no object of Kubernetes", _RESTORE)])
     return body
+
+
+def _is_object(body: dict[str, Any]) -> bool:
+    """Return whether a value has what the rules of a diff rest on."""
+    metadata, spec = body.get("metadata"), body.get("spec", {})
+    if not isinstance(metadata, dict) or not isinstance(spec, dict) or not isinstance(body.get("kind"), str):
+        return False
+    template = spec.get("template", {})
+    pod = template.get("spec", {}) if isinstance(template, dict) else None
+    lists = [spec.get("volumeClaimTemplates", []), pod.get("containers", []) if isinstance(pod, dict) else None]
+    maps = [metadata.get("labels", {}), metadata.get("annotations", {})]
+    return (
+        isinstance(spec.get("replicas", 0), int)
+        and all(isinstance(each, dict) for each in maps)
+        and all(isinstance(each, list) and all(isinstance(item, dict) for item in each) for each in lists)
+    )

@@ -173,6 +173,8 @@ def _read(where: str, commit: str | None, reader: Contents) -> StoredTree:
     if JOURNAL_NAME in first:
         faults.append(Obstacle(JOURNAL_NAME, "a run was interrupted here", "render again, which completes it"))
     units = parsed(INDEX_NAME, first.get(INDEX_NAME, b""), parse_root_index) or ()
+    if not units and not faults:
+        faults.append(Obstacle(INDEX_NAME, "is empty: a tree has a unit at least", _RESTORE))
     paths = {unit: f"{unit}/{INDEX_NAME}" for unit in units}
     found = reader(list(paths.values()))
     faults += [

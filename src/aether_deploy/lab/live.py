@@ -11,7 +11,8 @@ from aether_deploy.gitops.diff.changes import Body, Change, Diff, Effect, Object
 from aether_deploy.gitops.diff.diffing import diff_folders
 from aether_deploy.gitops.diff.folder import FolderPair
 from aether_deploy.gitops.diff.recipes import Place
-from aether_deploy.gitops.diff.sides import place_of
+from aether_deploy.gitops.diff.sides import place_of, sums_by_folder
+from aether_deploy.gitops.index import index_unit
 from aether_deploy.gitops.tree import Tree, Unit
 from aether_deploy.lab.applying import APPLIERS, BY_SERVER, ENGINE_MARKS, decrypted_by_engine
 from aether_deploy.lab.client import ApiError, Client
@@ -114,7 +115,8 @@ class _Asked:
         return found
 
     def _place(self, folder: str) -> Place:
-        return place_of(self._platform, self._platform.gitops.path, self._unit.path, folder)
+        sums = sums_by_folder(index_unit(self._unit)).get(folder, {})
+        return place_of(self._platform, self._platform.gitops.path, self._unit.path, folder, sums)
 
     def _pairs(self, bodies: list[Body]) -> tuple[dict[ObjectKey, Body], dict[ObjectKey, Body]]:
         before: dict[ObjectKey, Body] = {}

@@ -222,10 +222,17 @@ def _known(names: Mapping[str, Any]) -> str:
 
 def former_names_are_free(self: "Platform") -> Iterator[Fault]:
     known = _names(self)
+    seen: dict[str, str] = {}
     for view in self.entries:
         formerly = view.entry.get("formerly")
-        if isinstance(formerly, str) and formerly in known:
+        if not isinstance(formerly, str):
+            continue
+        if formerly in known:
             yield Fault((*view.at, "formerly"), "still the name of a workload", "remove it", formerly)
+        other = seen.setdefault(formerly, view.name)
+        if other != view.name:
+            reason = f"what '{other}' was called, too: its volumes cannot go to both"
+            yield Fault((*view.at, "formerly"), reason, "say it of one of them", formerly)
 
 
 def _references(platform: "Platform", field: str) -> Iterator[tuple[Steps, str, EntryView]]:

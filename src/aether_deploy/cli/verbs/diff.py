@@ -1,8 +1,10 @@
 """``aether-deploy diff``: what a change of the description does to the clusters, before it ships."""
 
 import os
+from collections.abc import Mapping, Sequence
 
 import click
+import msgspec
 
 from aether_deploy.cli.diffed import EXIT_CODES, diff_markdown, diff_text, diff_values
 from aether_deploy.cli.inputs import file_arguments, strict_option
@@ -15,7 +17,9 @@ from aether_deploy.delivery.tree_reading import NothingThereError, StoredTree, r
 from aether_deploy.gitops.diff.changes import Diff
 from aether_deploy.gitops.render import render_tree
 from aether_deploy.gitops.tree import Tree
-from aether_deploy.problems import EffectError
+from aether_deploy.problems import ConfigError, EffectError, Problem
+
+_TOLD_MAX = 5
 
 
 @click.command()
@@ -105,11 +109,25 @@ def _at_commit(description: Description, root: str, ref: str) -> StoredTree | Tr
         pass
     names = [source.name for source in description.document.sources]
     with description_at(repository, ref, names) as found:
-        older = read_description(found, [])
-        judged = older.evaluate(older.document.environments())
-        if judged.failed:
-            raise EffectError(
-                f"{ref}: what it describes has {count(len(judged.problems), 'problem')}, and so renders to nothing\n"
-                "  fix: compare with another commit, or with a tree: --against DIR"
-            )
+        try:
+            older = read_description(found, [])
+            judged = older.evaluate(older.document.environments())
+        except ConfigError as error:
+            raise _undescribed(ref, error.problems, dict(zip(found, names, strict=True))) from error
+        errors = [each for each in judged.problems if each.severity == "error"]
+        if errors:
+            raise _undescribed(ref, errors, dict(zip(found, names, strict=True)))
         return render_tree(judged.platforms, judged.files)[0]
+
+
+def _undescribed(ref: str, problems: Sequence[Problem], names: Mapping[str, str]) -> EffectError:
+    """Return why a commit cannot be compared with: what it describes renders to nothing."""
+    told = [
+        msgspec.structs.replace(each, file=f"{ref}:{names.get(each.file or '', each.file)}", fix="")
+        for each in problems[:_TOLD_MAX]
+    ]
+    lines = [str(each).partition("\n")[0] for each in told]
+    lines += [f"and {len(problems) - _TOLD_MAX} more"] if len(problems) > _TOLD_MAX else []
+    reason = f"{ref}: what it describes has {count(len(problems), 'problem')}, and so renders to nothing"
+    fix = "compare with another commit, or with a tree: --against DIR"
+    return EffectError("\n".join([reason, *lines, f"  fix: {fix}"]))

@@ -115,11 +115,13 @@ class Diff(msgspec.Struct, frozen=True):
         changes: The most dangerous first, then by unit and object.
         environments: The environments that were compared.
         clusters: How many clusters were compared.
+        edited: Files of the older state that somebody edited or removed since they were rendered.
     """
 
     changes: tuple[Change, ...]
     environments: tuple[str, ...]
     clusters: int
+    edited: tuple[str, ...] = ()
 
     @property
     def danger(self) -> Danger:

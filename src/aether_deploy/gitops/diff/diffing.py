@@ -128,13 +128,17 @@ def _effects(
 
 
 def _unit_gone(unit: str, folders: Sequence[FolderPair]) -> Change:
-    """A cluster that leaves the tree keeps what runs in it: nobody applies it any more, and nobody removes it."""
+    """A unit that leaves the tree leaves what runs: nobody applies it any more, and nobody removes it."""
     objects = [key for folder in folders for key in sorted(folder.before)]
     heads = [key for key in objects if key.kind == "Namespace"] or objects
+    more = [key for key in objects if key != heads[0]]
+    if "/engine/" in unit:
+        says = ["its engine applies the clusters no more, once these objects are deleted; what runs stays"]
+        return change_of(Effect.REMOVED, unit, heads[0], says=says, more=more)
     says = [
         "it leaves the tree as a whole; its objects and claims stay in the cluster, and nobody keeps them up to date"
     ]
-    return change_of(Effect.DATA, unit, heads[0], says=says, more=[key for key in objects if key != heads[0]])
+    return change_of(Effect.DATA, unit, heads[0], says=says, more=more)
 
 
 def _homes(before: UnitIndex | None, after: UnitIndex | None) -> dict[ObjectKey, str]:
