@@ -287,6 +287,7 @@ def test_an_empty_message_is_wrong_use(cli: CommandLine) -> None:
 
 
 def test_a_branch_with_an_impossible_name_is_wrong_input(cli: CommandLine) -> None:
+    assert cli("publish", "--repo", "clone", "--branch", "").code == 2
     assert cli("publish", "--repo", "clone", "--branch", "a..b") == (
         2, "", "--branch: is 'a..b'; no name that Git takes for a branch\n  fix: name one such as main\n1 problem\n"
     )  # fmt: skip

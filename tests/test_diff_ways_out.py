@@ -193,7 +193,7 @@ def test_a_count_that_the_client_recorded_is_edited_out_of_the_record_first(ways
     )
     way.settled()
     pods = way.pods("gateway")
-    (command,) = (line for line in way.change(Effect.HAND_OVER).says if line.startswith("kubectl "))
+    command = way.change(Effect.HAND_OVER).way_out[-1].partition(" from the record: ")[2]
 
     way.run("export KUBE_EDITOR=\"sed -i '/^  replicas:/d'\"", command)
     way.run("kubectl apply -k deploy/way-record/clusters/us-east-1")

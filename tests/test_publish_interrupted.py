@@ -342,6 +342,32 @@ def test_a_commit_of_the_user_that_comes_meanwhile_is_kept(clone: Path) -> None:
     assert (clone / "user.txt").exists()
 
 
+def test_files_that_git_brought_forward_go_back_if_the_branch_moved_meanwhile(clone: Path) -> None:
+    """In the moment between: git has written files and index, and not yet the branch."""
+    publish(clone, FIRST)
+    git(clone, "switch", "--quiet", "--create", "work")
+    theirs = commit(clone, {"user.txt": "u\n"}, "user")
+    git(clone, "switch", "--quiet", "main")
+    put(clone, "README.md", "edited\n")
+    mark = clone.parent / "mark"
+    hook(
+        clone,
+        "post-index-change",
+        f'test "$GIT_REFLOG_ACTION" = "aether-deploy publish" && test ! -e {mark} && touch {mark} && '
+        "git update-ref refs/heads/main refs/heads/work; exit 0",
+    )
+
+    with pytest.raises(EffectError, match=r"main moved meanwhile, from .*; nothing was published\n  fix: run again"):
+        publish(clone, SECOND)
+
+    assert mark.exists()
+    assert tip(clone) == theirs
+    assert git(clone, "status", "--porcelain") == " M README.md\n"
+    assert published_files(clone) == rendered(FIRST)
+    publish(clone, SECOND)
+    assert published_files(clone) == rendered(SECOND)
+
+
 def of_one(environment: str, text: str) -> Tree:
     return tree_of({f"{environment}/clusters/c": {"a/service.yaml": text}})
 

@@ -2,7 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -197,6 +200,74 @@ def test_files_that_git_does_not_know_and_that_are_not_in_the_way_stay(clone: Pa
 
     assert (clone / "deploy/scratch.txt").read_text() == "mine\n"
     assert git(clone, "status", "--porcelain") == "?? deploy/scratch.txt\n"
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[Path]:
+    """Yield a copy of a folder that belongs to a user whom the system refuses things, whoever runs the tests."""
+    place = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        shutil.copytree(folder, place / "copy", symlinks=True)
+        if os.getuid() == 0:
+            subprocess.run(["chown", "-R", "65534", place], check=True)
+        yield place / "copy"
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwX", place], check=True)
+        shutil.rmtree(place)
+
+
+def refused_to_nobody(act: Callable[[], object]) -> str:
+    """Run ``act`` as that user, and return why it is refused."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.getuid() == 0:
+                os.setuid(65534)
+            tempfile.tempdir = tempfile.mkdtemp(dir="/tmp")
+            act()
+        except EffectError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os.rmdir(str(tempfile.tempdir))
+            os._exit(0)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as said:
+        text = said.read()
+    os.waitpid(child, 0)
+    return text
+
+
+def test_a_folder_that_cannot_be_written_is_seen_before_git_leaves_half_of_it(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(clone, FIRST)
+    with as_nobody(clone.parent) as copy:
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(copy / "gitconfig"))
+        closed = copy / f"clone/deploy/{PROD}/cluster"
+        closed.chmod(0o500)
+
+        said = refused_to_nobody(lambda: publish(copy / "clone", SECOND))
+
+        assert said == (
+            f"nothing was published to main of {copy}/clone: 1 obstacle\n"
+            f"{closed}: is not writable for this user\n"
+            "  fix: give this user the right to write there"
+        )
+        assert (copy / "clone" / IN_TREE).read_text() == "first\n"
+
+
+def test_a_repository_that_cannot_be_written_is_refused(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with as_nobody(clone.parent) as copy:
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(copy / "gitconfig"))
+        (copy / "clone/.git").chmod(0o500)
+
+        said = refused_to_nobody(lambda: publish(copy / "clone", FIRST))
+
+        assert said == (
+            f"{copy}/clone/.git/aether-deploy.publishing: Permission denied\n"
+            "  fix: give this user the right to write there"
+        )
 
 
 def conflict(clone: Path) -> None:

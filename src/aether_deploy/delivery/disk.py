@@ -146,12 +146,15 @@ class Survey:
             self._block_kind(folder, kind, "a folder")
         else:
             try:
-                return _scan(joined(self.root, folder))
+                return self._scan(folder)
             except FileNotFoundError:
                 return ABSENT
             except OSError as error:
                 self._block_read(folder, error)
         return None
+
+    def _scan(self, folder: str) -> Listing:
+        return _scan(joined(self.root, folder))
 
     def _block_read(self, path: str, error: OSError) -> None:
         fix = "make it readable for this user, then run again"

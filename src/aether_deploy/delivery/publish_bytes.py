@@ -89,14 +89,14 @@ def check_attributes(target: Target, work: Git, paths: Iterable[str]) -> None:
 
     Args:
         target: Where the tree goes.
-        work: Git in a work tree of the branch.
+        work: Git in a work tree whose index holds the branch.
         paths: Relative to the tree's folder.
 
     Raises:
         NotPublishedError: One file of each attribute that does so is named.
     """
     given = b"".join(os.fsencode(f"{target.path}/{path}") + b"\0" for path in paths)
-    said = os.fsdecode(work.tell("check-attr", "-z", "--stdin", "--all", given=given)).split("\0")
+    said = os.fsdecode(work.tell("check-attr", "--cached", "-z", "--stdin", "--all", given=given)).split("\0")
     triples = zip(said[::3], said[1::3], said[2::3], strict=False)
     first: dict[tuple[str, str], str] = {}
     for path, name, value in triples:

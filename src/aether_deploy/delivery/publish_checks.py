@@ -187,7 +187,7 @@ def _may_be_first(path: str) -> bool:
 
 
 def check_way(target: Target, commit: str) -> None:
-    """Refuse to bring ``commit`` into the work tree over what is not committed there.
+    """Refuse to bring ``commit`` into the work tree over what is not committed there, or where nothing can be written.
 
     Raises:
         NotPublishedError: With all files that are in the way.
@@ -199,9 +199,27 @@ def check_way(target: Target, commit: str) -> None:
     folders = {folder for path in ways for folder in folders_of(path)}
     found = changed_paths(Git(top), sorted({path.partition("/")[0] for path in ways}), untracked=True)
     in_way = [path for path in found if path in ways or path in folders or not ways.isdisjoint(folders_of(path))]
+    obstacles = [*_unwritable(top, ways)]
     if in_way:
         fix = "commit them, or move them away; the branch is checked out there"
-        raise NotPublishedError(target, [Obstacle(top, f"has changes that are in the way: {named(in_way)}", fix)])
+        obstacles.append(Obstacle(top, f"has changes that are in the way: {named(in_way)}", fix))
+    if obstacles:
+        raise NotPublishedError(target, obstacles)
+
+
+def _unwritable(top: str, paths: Iterable[str]) -> Iterator[Obstacle]:
+    """Yield folders of a work tree in which git could not write, and so would leave files of both states."""
+    folders = {os.path.join(top, path.rpartition("/")[0]) for path in paths}
+    there = {_existing(folder) for folder in folders}
+    for folder in sorted(there):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            yield Obstacle(folder, "is not writable for this user", "give this user the right to write there")
+
+
+def _existing(folder: str) -> str:
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def _written_paths(target: Target, commit: str) -> set[str]:

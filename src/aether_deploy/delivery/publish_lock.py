@@ -1,4 +1,4 @@
-"""One publisher at a time in a repository, and the temporary work tree that it works in.
+"""One publisher at a time in a repository, and the temporary folder that it works in.
 
 A file in the repository's common folder is what publishers lock. The kernel takes the lock back when its holder ends,
 however it ends. The file names the temporary folder of its holder, so that the next one can remove what a ``kill -9``
@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from aether_deploy.delivery.git import Git
 from aether_deploy.delivery.repository import Repository
 from aether_deploy.problems import EffectError
 
@@ -21,21 +20,6 @@ PREFIX = "aether-deploy-publish-"
 
 _OWNER = "repository"
 _FIX_TEMPORARY = "let TMPDIR name a folder that can be written and has room"
-
-# Bytes have to be the same in the work tree and in the commit, whatever the user's settings do to text; and a checkout
-# of ours neither needs large files from elsewhere nor what a sparse one leaves out.
-_SETTINGS = {
-    "core.autocrlf": "false",
-    "core.eol": "lf",
-    "core.safecrlf": "false",
-    "core.sparseCheckout": "false",
-    "core.fsmonitor": "false",
-    "core.splitIndex": "false",
-    "submodule.recurse": "false",
-    "i18n.commitEncoding": "UTF-8",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-}
 
 
 class Turn:
@@ -134,41 +118,3 @@ def _lock(descriptor: int, repository: Repository) -> None:
         raise EffectError(f"{reason}\n  fix: wait until it is done, then run again") from error
     except OSError:
         return  # some network file systems have no locks; the branch's expected value still tells who was first
-
-
-@contextmanager
-def work_tree(turn: Turn, base: str | None) -> Iterator[Git]:
-    """Yield git in a work tree of its own that holds ``base``, raw: no filter, no line ending is applied.
-
-    Args:
-        turn: The right to publish.
-        base: The commit; None for a work tree without one, whose first commit has no parent.
-
-    Raises:
-        EffectError: It cannot be made.
-    """
-    repository = turn.repository
-    with turn.temporary() as folder:
-        place = os.path.join(folder, os.path.basename(folder))
-        settings = {**_SETTINGS, **_filters_off(repository.git)}
-        outside = Git(repository.folder, {**settings, "core.hooksPath": os.devnull})
-        doing = "a temporary work tree cannot be made"
-        outside.tell("worktree", "add", "--quiet", "--detach", place, base or _nothing(outside), doing=doing)
-        inside = Git(place, settings)
-        if base is None:
-            inside.tell("symbolic-ref", "HEAD", "refs/worktree/publish")  # a ref that only this work tree has
-        yield inside
-
-
-def _filters_off(git: Git) -> dict[str, str]:
-    """Return settings that switch off all filters: what they make of a file is not what is in the commit."""
-    names = git.line("config", "--name-only", "--get-regexp", r"^filter\.").splitlines()
-    drivers = {name.rpartition(".")[0] for name in names if "=" not in name}
-    values = {"clean": "", "smudge": "", "process": "", "required": "false"}
-    return {f"{driver}.{key}": value for driver in sorted(drivers) for key, value in values.items()}
-
-
-def _nothing(git: Git) -> str:
-    """Return a commit without files or parents; no ref ever holds it."""
-    tree = git.tell("mktree").decode().strip()
-    return git.tell("commit-tree", "-m", "nothing yet", tree).decode().strip()

@@ -14,15 +14,14 @@ _INDEX_PATIENCE_SECS = 2.0
 NOTHING_PUBLISHED = "nothing was published"
 
 
-def commit_folder(target: Target, work: Git, message: str) -> str:
-    """Commit the tree's folder as it lies in a work tree, and return the commit's id; ``base`` if that holds it.
+def commit_index(target: Target, work: Git, message: str) -> str:
+    """Commit the index of a work tree, and return the commit's id; ``base`` if that holds the same.
 
-    Nobody's branch moves by that: the work tree's HEAD is its own. Ignored files are committed, too: they are ours.
+    Nobody's branch moves by that: the work tree's HEAD is its own.
 
     Raises:
         GitError: Git or a hook refuses.
     """
-    work.tell("add", "--all", "--force", "--", f":(top,literal){target.path}", doing="the tree cannot be added")
     if target.base is not None and work.ask("diff-index", "--cached", "--quiet", target.base).code == 0:
         return target.base
     text = message.encode("utf-8", "surrogateescape")

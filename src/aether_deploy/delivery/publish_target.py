@@ -70,7 +70,7 @@ def find_target(repository: Repository, *, branch: str | None, path: str, push: 
     if name.startswith("-") or repository.git.ask("check-ref-format", f"refs/heads/{name}").code != 0:
         reason = "no name that Git takes for a branch"
         raise ConfigError([Problem(path="--branch", reason=reason, fix="name one such as main", value=shown(name))])
-    if fault := path_fault(path.strip("/")):
+    if fault := path_fault(path.rstrip("/")):
         fix = "name a folder of the repository, such as deploy"
         raise ConfigError([Problem(path="$.gitops.path", reason=fault, fix=fix, value=shown(path))])
     local = repository.find_commit(f"refs/heads/{name}")
@@ -84,7 +84,7 @@ def find_target(repository: Repository, *, branch: str | None, path: str, push: 
     return Target(
         repository=repository,
         branch=name,
-        path=path.strip("/"),
+        path=path.rstrip("/"),
         local=local,
         remote=remote if push else None,
         remote_tip=tip,

@@ -8,15 +8,12 @@ where it refuses, the clone's branch stays as it was.
 """
 
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from aether_deploy.delivery.disk import Obstacle, TreeBlockedError
-from aether_deploy.delivery.git import Git, GitError, TreeEntry, list_entries
+from aether_deploy.delivery.git import Git, GitError, list_entries
 from aether_deploy.delivery.publish_bytes import blob_ids, check_attributes, check_bytes, is_there, rendered_files
 from aether_deploy.delivery.publish_checks import (
     NotPublishedError,
@@ -25,14 +22,16 @@ from aether_deploy.delivery.publish_checks import (
     check_repository,
     check_way,
 )
-from aether_deploy.delivery.publish_lock import turn_of, work_tree
+from aether_deploy.delivery.publish_lock import turn_of
 from aether_deploy.delivery.publish_message import default_message
-from aether_deploy.delivery.publish_refs import NOTHING_PUBLISHED, commit_folder, move_branch, push_commit
+from aether_deploy.delivery.publish_refs import NOTHING_PUBLISHED, commit_index, move_branch, push_commit
+from aether_deploy.delivery.publish_survey import CommitSurvey
 from aether_deploy.delivery.publish_target import Target, find_target
+from aether_deploy.delivery.publish_work_tree import work_tree, write_changes
 from aether_deploy.delivery.repository import open_repository
 from aether_deploy.delivery.tree_reading import NothingThereError, StoredTree, UnreadableTreeError, tree_of_commit
-from aether_deploy.delivery.tree_writer import Progress, WritePlan, plan_write, write_tree
-from aether_deploy.gitops.tree import INDEX_NAME, Tree
+from aether_deploy.delivery.tree_writer import Progress, WritePlan, plan_write
+from aether_deploy.gitops.tree import Tree
 
 Summarize = Callable[[StoredTree | None], str]
 """Says what a change does, given the tree that is there; None for none."""
@@ -91,7 +90,8 @@ class _Job:
         self._message = message
         self._summarize = summarize
         self._entries = {} if target.base is None else list_entries(target.repository.git, target.folder)
-        self._ids = blob_ids(rendered_files(tree), target.repository.object_format)
+        self._files = rendered_files(tree)
+        self._ids = blob_ids(self._files, target.repository.object_format)
 
     def is_there(self) -> bool:
         """Return whether the branch holds the tree already."""
@@ -106,22 +106,26 @@ class _Job:
         )
 
     def plan(self) -> WritePlan:
-        """Return what would be written: by laying out the folder as the branch has it, outside of the repository."""
-        with tempfile.TemporaryDirectory(prefix="aether-deploy-plan-") as folder, self._told_by_place():
-            _lay(self.target.repository.git, self._entries, Path(folder))
-            return plan_write(folder, self._tree, environments=self._environments, complete=self._complete)
+        """Return what would be written.
 
-    def write(self, work: Git, progress: Progress | None) -> WritePlan:
-        """Write the tree into a work tree, and note what its root's index is."""
-        check_attributes(self.target, work, self._ids)
-        root = os.path.join(work.folder, self.target.path)
-        with self._told_by_place():
-            plan = write_tree(
-                root, self._tree, environments=self._environments, complete=self._complete, progress=progress
+        Raises:
+            NotPublishedError: Edited or foreign files are in the way.
+        """
+        place = f"{self.target.branch}:{self.target.path}"
+        survey = CommitSurvey(place, self.target.repository.git, self._entries, self._files, self._ids)
+        try:
+            return plan_write(
+                place, self._tree, environments=self._environments, complete=self._complete, survey=survey
             )
-        root_index = Path(root, INDEX_NAME).read_bytes()
-        self._ids |= blob_ids({INDEX_NAME: root_index}, self.target.repository.object_format)
-        return plan
+        except TreeBlockedError as error:
+            obstacles = [Obstacle(f"{place}/{o.path}", o.reason, _way_out(o.fix)) for o in error.obstacles]
+            raise NotPublishedError(self.target, obstacles) from error
+
+    def write(self, work: Git, plan: WritePlan, progress: Progress | None) -> None:
+        """Write what changes into a work tree and its index."""
+        check_attributes(self.target, work, self._ids)
+        changes = write_changes(work, self.target.path, plan, progress)
+        self._ids |= blob_ids(changes, self.target.repository.object_format)
 
     def message(self, plan: WritePlan) -> str:
         """Return the message of the commit."""
@@ -136,7 +140,7 @@ class _Job:
         Raises:
             GitError: Git or a hook refuses, or a hook changed what was rendered.
         """
-        commit = commit_folder(self.target, work, message)
+        commit = commit_index(self.target, work, message)
         check_bytes(self.target, work, commit, self._ids)
         return commit
 
@@ -164,36 +168,12 @@ class _Job:
         except (NothingThereError, UnreadableTreeError):  # it was interrupted, and is completed now
             return None
 
-    @contextmanager
-    def _told_by_place(self) -> Iterator[None]:
-        """Name obstacles by their place on the branch, not in a temporary folder that is gone when they are read."""
-        try:
-            yield
-        except NotPublishedError:
-            raise
-        except TreeBlockedError as error:
-            place = f"{self.target.branch}:{self.target.path}"
-            obstacles = [Obstacle(f"{place}/{o.path}", o.reason, _way_out(o.fix)) for o in error.obstacles]
-            raise NotPublishedError(self.target, obstacles) from error
-
 
 def _way_out(fix: str) -> str:
     """Return the way out of what blocks a tree, for one in a repository: publishing has neither -o nor --force."""
     fix = fix.replace("with -o", "by gitops.path").partition("; --force")[0]
     without, forced, _ = fix.partition(", or give --force")
     return f"{without}, or take it out of the branch first" if forced else fix
-
-
-def _lay(git: Git, entries: Mapping[str, TreeEntry], folder: Path) -> None:
-    """Lay out what a commit holds, symbolic links as such."""
-    paths = [path for path, entry in entries.items() if not entry.is_submodule]
-    for path, content in zip(paths, git.objects(entries[path].id for path in paths), strict=True):
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if entries[path].is_file:
-            target.write_bytes(content or b"")
-        else:
-            target.symlink_to(os.fsdecode(content or b"."))
 
 
 def plan_publish(
@@ -269,9 +249,10 @@ def publish(
         if job.is_there():
             return _handed_over(job, repository.git, job.publication(None, "", target.base))
         check_identity(repository.git)
+        plan = job.plan()
+        said = job.message(plan)
         with work_tree(turn, target.base) as work:
-            plan = job.write(work, progress)
-            said = job.message(plan)
+            job.write(work, plan, progress)
             commit = job.commit(work, said)
             if commit == target.base:
                 return _handed_over(job, work, job.publication(None, "", commit))

@@ -83,6 +83,7 @@ def plan_write(
     environments: Collection[str],
     complete: bool,
     force: bool = False,
+    survey: Survey | None = None,
 ) -> WritePlan:
     """Return what writing ``tree`` to ``root`` would change. Reads the disk and changes nothing.
 
@@ -92,12 +93,13 @@ def plan_write(
         environments: Those that were rendered. Units of others are left alone, unless ``complete``.
         complete: Whether all environments were rendered: then a unit that is not in ``tree`` is removed.
         force: Replace edited and foreign files that are in the way.
+        survey: What is there, if that is no folder on disk.
 
     Raises:
         TreeBlockedError: Something on disk is in the way; every obstacle is in it.
         EffectError: ``root`` is no folder.
     """
-    survey = Survey(os.fspath(root) or ".")
+    survey = survey or Survey(os.fspath(root) or ".")
     new = {unit.path: index_unit(unit) for unit in tree.units}
     past = Past(survey, new)
     past.refuse_other_systems({index.name for index in new.values()})

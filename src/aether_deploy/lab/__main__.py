@@ -2,7 +2,8 @@
 
 That is its programs, and the definitions of the custom kinds that we render. Each goes into the user's cache by
 name and version, and is built once. Exit code 3 where one cannot be brought. What autoscalers take their metrics
-from is brought where it is named.
+from, and the engines that apply a tree, are brought where they are named; ``flux`` and ``argo-cd`` stand for all that
+the engine needs.
 """
 
 import argparse
@@ -13,9 +14,31 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aether_deploy.lab.building import bring_program, say
-from aether_deploy.lab.crds import CUSTOM_KINDS, bring_definition, find_definition
-from aether_deploy.lab.programs import BRING, METRICS_PROGRAMS, NEWEST, control_plane_programs, find_program
+from aether_deploy.lab.crds import (
+    ARGOCD_KINDS,
+    CUSTOM_KINDS,
+    ENGINE_KINDS,
+    FLUX_KINDS,
+    bring_definition,
+    find_definition,
+)
+from aether_deploy.lab.programs import (
+    ARGOCD_PROGRAMS,
+    BRING,
+    ENGINE_PROGRAMS,
+    FLUX_PROGRAMS,
+    METRICS_PROGRAMS,
+    NEWEST,
+    control_plane_programs,
+    find_program,
+)
 from aether_deploy.problems import EffectError
+
+_GROUPS = {
+    "flux": [*(each.name for each in FLUX_PROGRAMS), *(each.name for each in FLUX_KINDS)],
+    "argo-cd": [*(each.name for each in ARGOCD_PROGRAMS), *(each.name for each in ARGOCD_KINDS)],
+}
+"""All that an engine needs, by what it is called here."""
 
 
 class _Piece(NamedTuple):
@@ -36,9 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", metavar="NAME", nargs="*", help="left out, all that a control plane needs")
     given = parser.parse_args(arguments)
     pieces = {piece.name: piece for piece in _pieces(given.k8s)}
-    if unknown := sorted(set(given.names) - pieces.keys()):
-        parser.error(f"unknown program {unknown[0]}; known are {', '.join(pieces)}")
-    wanted = [pieces[name] for name in given.names]
+    if unknown := sorted(set(given.names) - pieces.keys() - _GROUPS.keys()):
+        parser.error(f"unknown program {unknown[0]}; known are {', '.join([*pieces, *_GROUPS])}")
+    wanted = [pieces[name] for each in given.names for name in _GROUPS.get(each, [each])]
     wanted = wanted or [piece for piece in pieces.values() if given.list or not piece.on_request]
     if given.list:
         sys.stdout.write("".join(_line(piece, max(map(len, pieces)) + 2) for piece in wanted))
@@ -54,15 +77,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _pieces(version: str) -> list[_Piece]:
+    on_request = (*METRICS_PROGRAMS, *ENGINE_PROGRAMS)
     programs = [
-        _Piece(
-            each.name, each.version, partial(find_program, each), partial(bring_program, each), each in METRICS_PROGRAMS
-        )
-        for each in (*control_plane_programs(version), *METRICS_PROGRAMS)
+        _Piece(each.name, each.version, partial(find_program, each), partial(bring_program, each), each in on_request)
+        for each in (*control_plane_programs(version), *on_request)
     ]
     definitions = [
-        _Piece(each.name, each.version, partial(find_definition, each), partial(bring_definition, each))
-        for each in CUSTOM_KINDS
+        _Piece(
+            each.name,
+            each.version,
+            partial(find_definition, each),
+            partial(bring_definition, each),
+            each in ENGINE_KINDS,
+        )
+        for each in (*CUSTOM_KINDS, *ENGINE_KINDS)
     ]
     return programs + definitions
 

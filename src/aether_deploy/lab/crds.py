@@ -5,6 +5,7 @@ They are files inside Go modules. One is looked for in the user's cache only, an
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -47,8 +48,8 @@ class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def cached(self) -> Path:
         """Where the file belongs in the user's cache, whether it is there or not."""
-        folder = cache_folder() / "crds" / self.module.removesuffix("/v2").rpartition("/")[2] / self.version
-        return folder / Path(self.path).name
+        module = re.sub(r"/v\d+$", "", self.module).rpartition("/")[2]
+        return cache_folder() / "crds" / module / self.version / Path(self.path).name
 
 
 _OPERATOR = {
@@ -79,13 +80,79 @@ CUSTOM_KINDS = (
         hash="h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
         path="config/crd/bases/keda.sh_scaledobjects.yaml",
     ),
+    CustomKind(
+        name="externalsecrets.external-secrets.io",
+        api_version="external-secrets.io/v1",
+        kind="ExternalSecret",
+        module="github.com/external-secrets/external-secrets",
+        version="v0.20.4",
+        hash="h1:HhNAjWfFEshhItphr28SGsHzf2bUP7uDAOVLg76uNAg=",
+        path="config/crds/bases/external-secrets.io_externalsecrets.yaml",
+    ),
+    CustomKind(
+        name="sealedsecrets.bitnami.com",
+        api_version="bitnami.com/v1alpha1",
+        kind="SealedSecret",
+        module="github.com/bitnami-labs/sealed-secrets",
+        version="v0.32.0",
+        hash="h1:e/t+rIMMx0wvTo+/aq40t5lZHoe+kVASJ5oYHXZQWcU=",
+        path="helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml",
+    ),
 )
+
+_SOURCES = ("Bucket", "ExternalArtifact", "GitRepository", "HelmChart", "HelmRepository", "OCIRepository")
+FLUX_KINDS = (
+    *(
+        CustomKind(
+            name=f"{plural}.source.toolkit.fluxcd.io",
+            api_version="source.toolkit.fluxcd.io/v1",
+            kind=kind,
+            module="github.com/fluxcd/source-controller",
+            version="v1.7.3",
+            hash="h1:gFfeBiNUgF0kFFGap/rrMeJqz+0Tod0ARENJO8w/UA8=",
+            path=f"config/crd/bases/source.toolkit.fluxcd.io_{plural}.yaml",
+        )
+        for kind in _SOURCES
+        if (plural := re.sub("y$", "ie", kind.lower()) + "s")
+    ),
+    CustomKind(
+        name="kustomizations.kustomize.toolkit.fluxcd.io",
+        api_version="kustomize.toolkit.fluxcd.io/v1",
+        kind="Kustomization",
+        module="github.com/fluxcd/kustomize-controller",
+        version="v1.9.6",
+        hash="h1:XB+G3A0mky0j5uVHZWv4oSlS2RvZBoNIUhstIvY0JKE=",
+        path="config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml",
+    ),
+)
+"""Flux's controllers start only where every kind is known that they watch, used or not."""
+
+_ARGOCD = {
+    "api_version": "argoproj.io/v1alpha1",
+    "module": "github.com/argoproj/argo-cd/v3",
+    "version": "v3.2.6",
+    "hash": "h1:nDCjBnHyxUf6JFuCKjuuXHS23LFj6/TjuO/APrS1ku4=",
+}
+ARGOCD_KINDS = (
+    CustomKind(
+        name="applications.argoproj.io", kind="Application", path="manifests/crds/application-crd.yaml", **_ARGOCD
+    ),
+    CustomKind(
+        name="applicationsets.argoproj.io",
+        kind="ApplicationSet",
+        path="manifests/crds/applicationset-crd.yaml",
+        **_ARGOCD,
+    ),
+    CustomKind(name="appprojects.argoproj.io", kind="AppProject", path="manifests/crds/appproject-crd.yaml", **_ARGOCD),
+)
+ENGINE_KINDS = (*FLUX_KINDS, *ARGOCD_KINDS)
+"""What the engines are told in; a control plane needs them only where an engine runs beside it."""
 
 
 def custom_kind_of(manifest: Manifest) -> CustomKind | None:
     """Return the custom kind that a manifest is of; None where Kubernetes itself has its kind, or nobody knows it."""
     wanted = (manifest.api_version, manifest.kind)
-    return next((each for each in CUSTOM_KINDS if (each.api_version, each.kind) == wanted), None)
+    return next((each for each in (*CUSTOM_KINDS, *ENGINE_KINDS) if (each.api_version, each.kind) == wanted), None)
 
 
 def find_definition(custom: CustomKind) -> Path | None:
@@ -154,7 +221,8 @@ def install_definitions(lab: ControlPlane, kinds: Iterable[CustomKind]) -> tuple
 def _read(path: Path) -> dict[str, object]:
     import yaml
 
-    body: dict[str, object] = yaml.safe_load(path.read_text("utf-8"))
+    # Those of Argo CD have 1.5 MB, for which the reader in Python takes ten seconds.
+    body: dict[str, object] = yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return body
 
 

