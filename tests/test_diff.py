@@ -107,6 +107,7 @@ def test_markdown_folds_each_way_out() -> None:
         "| --- | --- | --- | --- |",
         "| **refused** | us-east-1 | `StatefulSet dif-prod/world` | "
         "`volumeClaimTemplates[wal].resources.requests.storage 1Gi -> 2Gi`<br>"
+        "claims that exist grow by kubectl patch pvc, one by one, where their class allows it<br>"
         "way out: keep the pods, recreate the object; claims that exist stay as they are |",
     ]
     assert "<details><summary>Way out: StatefulSet dif-prod/world in us-east-1</summary>" in text

@@ -321,7 +321,7 @@ def test_in_pieces_of_workloads_one_that_is_removed_runs_on_until_somebody_delet
     system.engine.wait(lambda: "matchmaking" not in str(system.engine.status()), "its piece is gone", 60)
     time.sleep(HELD_SECS)
 
-    assert system.objects() == before
+    assert before.items() <= system.objects().items()
 
 
 # --- the way out of a refused change

@@ -485,3 +485,33 @@ def test_a_message_of_strange_bytes_is_taken(clone: Path) -> None:
     publish(clone, FIRST, message="caf\udce9\n")
 
     assert git(clone, "log", "-1", "--format=%H").strip() == tip(clone)
+
+
+def test_a_repository_that_publishes_after_each_commit_does_so_once(clone: Path) -> None:
+    """Our commit runs the hook again, whose publisher finds that one is at work."""
+    code = (
+        "from aether_deploy.delivery.publishing import publish; from tests.git_cases import FIRST; "
+        f'publish("{clone}", FIRST)'
+    )
+    hook(clone, "post-commit", f"cd {Path(__file__).parents[1]} && {sys.executable} -c '{code}'")
+
+    commit(clone, {"a.txt": "x\n"}, "user")
+
+    assert git(clone, "log", "--format=%s").splitlines() == ["aether (dev, prod): 3 added", "user", "begin"]
+    assert git(clone, "status", "--porcelain") == ""
+    assert leftovers(clone) == []
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_submodules_elsewhere_in_the_repository_stay(hooked: bool, clone: Path, tmp_path: Path) -> None:
+    git(clone, "submodule", "--quiet", "add", (tmp_path / "remote.git").as_uri(), "sub")
+    git(clone, "config", "submodule.recurse", "true")
+    git(clone, "commit", "--quiet", "-m", "sub")
+    if hooked:
+        hook(clone, "pre-commit", "git status --porcelain | grep -v '^A  deploy/' && exit 1; exit 0")
+
+    publish(clone, FIRST)
+
+    assert git(clone, "ls-tree", "main", "sub").startswith("160000 commit ")
+    assert (clone / "sub/README.md").read_text() == "mine\n"
+    assert git(clone, "status", "--porcelain") == ""

@@ -35,7 +35,7 @@ def random_tree(chance: random.Random) -> Tree:
 
 def disturb(chance: random.Random, root: Path) -> None:
     """Do something to a folder that somebody might do."""
-    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    files = sorted(path for path in root.rglob("*/*") if path.is_file() and not path.is_symlink())
     if not files:
         return
     victim = chance.choice(files)

@@ -70,20 +70,31 @@ def _units(diff: Diff) -> str:
 
 
 def _groups(diff: Diff) -> list[Group]:
-    """Return the changes, what happens alike in several clusters, or in several environments, as one."""
+    """Return the changes, as one what happens alike in several clusters or environments, or to several objects' names.
+
+    Labels and annotations that change alike do so in many objects at once, whatever these are.
+    """
     found: dict[Any, list[Change]] = {}
     for change in diff.changes:
-        told = (change.key, change.fields, change.says, change.more)
+        told = (None if _is_labelling(change) else change.key, change.fields, change.says, change.more)
         alike = (change.effect, change.danger, _anywhere(change, repr(told)))
         found.setdefault(alike, []).append(change)
     return [
-        Group(same[0], tuple(_place(diff, change) for change in same), _what([str(each.key) for each in same], same[0]))
+        Group(same[0], tuple(dict.fromkeys(_place(diff, change) for change in same)), _what(same))
         for same in found.values()
     ]
 
 
-def _what(names: Sequence[str], change: Change) -> str:
-    return names[0] if len(set(names)) == 1 else _anywhere(change, names[0])
+def _is_labelling(change: Change) -> bool:
+    """Return whether a change is of labels and annotations only, and does nothing else."""
+    return change.effect is Effect.IN_PLACE and all(field.at[0] == "metadata" for field in change.fields)
+
+
+def _what(same: Sequence[Change]) -> str:
+    names = list(dict.fromkeys(_anywhere(change, str(change.key)) for change in same))
+    if len(names) > 1:
+        return count(len(names), "object")
+    return str(same[0].key) if len({change.key for change in same}) == 1 else names[0]
 
 
 def _anywhere(change: Change, text: str) -> str:

@@ -27,6 +27,7 @@ from aether_deploy.gitops.diff.recipes import (
     recreate_workload,
 )
 from aether_deploy.manifest.immutable import immutable_fields
+from aether_deploy.quantities import QuantityError, parse_quantity
 
 _RETENTION = ("spec", "persistentVolumeClaimRetentionPolicy")
 _CLAIMS = ("spec", "volumeClaimTemplates")
@@ -73,6 +74,8 @@ def _refused(folder: FolderPair, key: ObjectKey, after: Body, fields: Sequence[F
         says = ["way out: keep the pods, recreate the object"]
         if any(each.below(*_CLAIMS) for each in fields):
             says[0] += "; claims that exist stay as they are"
+        if any(_grows(each) for each in fields):
+            says.insert(0, "claims that exist grow by kubectl patch pvc, one by one, where their class allows it")
         owned = folder.autoscaler_of(folder.after, key) is not None
         way_out = recreate_workload(key, folder.place, autoscaled=owned)
     else:
@@ -91,6 +94,16 @@ def _newly_deleted(before: Body, after: Body) -> list[str]:
     """Return when claims go that did not go before."""
     old, new = (body["spec"].get(_RETENTION[1]) or {} for body in (before, after))
     return [when for when in _WHEN if new.get(when) == "Delete" and old.get(when) != "Delete"]
+
+
+def _grows(field: FieldChange) -> bool:
+    """Return whether a field is the size of a claim, and becomes larger."""
+    if field.at[-1] != "storage" or not field.below(*_CLAIMS):
+        return False
+    try:
+        return parse_quantity(str(field.after)) > parse_quantity(str(field.before))
+    except QuantityError:
+        return False
 
 
 def _retention(
