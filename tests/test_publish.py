@@ -515,3 +515,18 @@ def test_submodules_elsewhere_in_the_repository_stay(hooked: bool, clone: Path, 
     assert git(clone, "ls-tree", "main", "sub").startswith("160000 commit ")
     assert (clone / "sub/README.md").read_text() == "mine\n"
     assert git(clone, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("name", ["HEAD", "refs/heads/main", "-x", "a..b", ""])
+def test_a_name_that_is_no_branch_is_refused(clone: Path, name: str) -> None:
+    with untouched(clone), pytest.raises(ConfigError, match="no name that Git takes for a branch"):
+        publish(clone, FIRST, branch=name)
+
+
+def test_a_branch_that_is_missing_is_made_though_its_tree_is_there_already(clone: Path) -> None:
+    first = publish(clone, FIRST)
+
+    again = publish(clone, FIRST, branch="next")
+
+    assert again.commit == first.commit
+    assert tip(clone, "refs/heads/next") == first.commit

@@ -52,6 +52,14 @@ def somebody_pushes(tmp_path: Path, path: str = "theirs.txt") -> str:
 # --- what is pushed
 
 
+def test_a_remote_may_be_a_path_relative_to_the_clone(clone: Path, remote: Path) -> None:
+    git(clone, "remote", "set-url", "origin", "../remote.git")
+
+    published = publish(clone, FIRST, push=True)
+
+    assert tip(remote) == published.commit
+
+
 def test_the_remote_gets_the_commit_and_the_clone_follows(clone: Path, remote: Path) -> None:
     published = publish(clone, FIRST, push=True)
 

@@ -61,9 +61,19 @@ def push_commit(target: Target, git: Git, commit: str) -> None:
         GitError: The remote cannot be reached, or it or a hook refuses.
     """
     alone = ("--no-follow-tags", "--recurse-submodules=no", "--no-force", "--no-mirror", "--no-prune")
-    answer = git.ask("push", "--porcelain", *alone, str(target.remote), f"{commit}:{target.ref}")
+    answer = git.ask(*_from_here(target), "push", "--porcelain", *alone, str(target.remote), f"{commit}:{target.ref}")
     if answer.code != 0:
         raise _refused_push(target, git, answer)
+
+
+def _from_here(target: Target) -> tuple[str, ...]:
+    """Return what lets git find a remote whose address is a path relative to the clone, from another work tree too."""
+    repository, remote = target.repository, str(target.remote)
+    address = repository.git.line("remote", "get-url", "--push", remote)
+    path = os.path.join(str(repository.top or repository.common), address or "")
+    if not address or ":" in address or os.path.isabs(address) or not os.path.isdir(path):
+        return ()
+    return ("-c", f"remote.{remote}.pushurl={os.path.realpath(path)}")
 
 
 def _refused_push(target: Target, git: Git, answer: Answer) -> GitError:

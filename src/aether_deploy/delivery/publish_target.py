@@ -67,7 +67,8 @@ def find_target(repository: Repository, *, branch: str | None, path: str, push: 
         GitError: No branch is checked out, the remote cannot be reached, or both branches have diverged.
     """
     name = branch if branch is not None else _checked_out(repository)
-    if name.startswith("-") or repository.git.ask("check-ref-format", f"refs/heads/{name}").code != 0:
+    misleading = name == "HEAD" or name.startswith(("-", "refs/"))  # git has other meanings for them
+    if misleading or repository.git.ask("check-ref-format", f"refs/heads/{name}").code != 0:
         reason = "no name that Git takes for a branch"
         raise ConfigError([Problem(path="--branch", reason=reason, fix="name one such as main", value=shown(name))])
     if fault := path_fault(path.rstrip("/")):

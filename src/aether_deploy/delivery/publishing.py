@@ -266,7 +266,7 @@ def _handed_over(job: _Job, git: Git, published: Publication) -> Publication:
     if published.remote is not None:
         push_commit(target, git, commit)
     if target.remote is None:
-        if commit != target.base:
+        if commit != target.local:  # a branch that is missing is made, though its tree is there already
             move_branch(target, commit)
         return published
     return msgspec.structs.replace(published, notes=_follow(target, commit))

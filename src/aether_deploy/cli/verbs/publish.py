@@ -56,6 +56,8 @@ def command(
     """
     if message is not None and not message.strip():
         raise click.UsageError("--message is empty; leave it out for one that says what changes")
+    if branch is not None and not branch.strip():
+        raise click.UsageError("--branch is empty; leave it out for the branch that gitops.revision names")
     rendered = render_files("publish", files, environment, settings, strict=strict, as_json=as_json)
     if isinstance(rendered, int):
         return rendered
