@@ -36,7 +36,13 @@ def bundle(case: BundleCase) -> str:
 
 
 def test_no_golden_file_belongs_to_nothing() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {"bundles", "engines", *(path.parent.name for path in EXAMPLES)}
+    assert {path.name for path in GOLDEN.iterdir()} == {
+        "bundles",
+        "diff",
+        "diff-ways-out",
+        "engines",
+        *(path.parent.name for path in EXAMPLES),
+    }
 
 
 FILES = {"a/one.yaml": "one: 1\n", "two.yaml": "two: 2\n"}

@@ -158,7 +158,7 @@ def test_it_ends_with_its_block_and_the_control_plane_forgets_it(bare: ControlPl
 
     assert not any(map(alive, started.values()))
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)  # its connection is closed, and it may be about to end
+        thread.join(60)  # its connection is closed, and it may be about to end
     assert {thread.name for thread in set(threading.enumerate()) - before} == set()
     assert registered(bare) == []
     assert bare.pids == others

@@ -412,6 +412,7 @@ print(number)
 """
 
 
+@pytest.mark.long
 def test_a_user_who_commits_all_the_time_loses_no_commit(clone: Path) -> None:
     print(f"seed {SEED}")
     begun = time.monotonic()
