@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aether_deploy import ConfigError, DeploymentConfig, ExposeConfig
-from aether_deploy.config.nodes import compile_type
+from aether_deploy.config.compiling import compile_type
 from aether_deploy.config.sink import FAULTY, Sink
 from aether_deploy.config.types import (
     AbsolutePath,

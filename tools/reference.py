@@ -6,8 +6,9 @@ from typing import Any
 from msgspec import UNSET
 
 from aether_deploy.config.base import Config, FieldSpec, plain, spec_of
+from aether_deploy.config.compiling import PartialNode
 from aether_deploy.config.describe import field_descriptions, rule_of, summary_of, unit_of
-from aether_deploy.config.nodes import ConfigNode, ListNode, MapNode, Node, OptionalNode, PartialNode, UnionNode
+from aether_deploy.config.nodes import ConfigNode, ListNode, MapNode, Node, OptionalNode, UnionNode
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.defaults import CONTAINER_RESOURCES
 from aether_deploy.fleet.parts import ContainerConfig

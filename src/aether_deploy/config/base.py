@@ -11,8 +11,9 @@ from typing import Any, Self, TypeVar, dataclass_transform
 import msgspec
 from msgspec import NODEFAULT, UNSET
 
+from aether_deploy.config.compiling import compile_type
 from aether_deploy.config.marks import PythonOnly
-from aether_deploy.config.nodes import Node, compile_type
+from aether_deploy.config.nodes import Node
 from aether_deploy.config.sink import FAULTY, Path, Sink
 from aether_deploy.problems import ConfigError, Problem, Severity, did_you_mean, shown, suggestion
 

@@ -8,17 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from aether_deploy.config.base import spec_of
+from aether_deploy.config.compiling import PartialNode
 from aether_deploy.config.marks import Keyed
-from aether_deploy.config.nodes import (
-    AnyNode,
-    ConfigNode,
-    ListNode,
-    MapNode,
-    Node,
-    OptionalNode,
-    PartialNode,
-    VerbatimNode,
-)
+from aether_deploy.config.nodes import AnyNode, ConfigNode, ListNode, MapNode, Node, OptionalNode, VerbatimNode
 
 _ANY = AnyNode()
 

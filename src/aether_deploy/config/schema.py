@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import UNSET
 
 from aether_deploy.config.base import Config, FieldSpec, plain, spec_of
+from aether_deploy.config.compiling import PartialNode
 from aether_deploy.config.describe import field_descriptions, summary_of
 from aether_deploy.config.nodes import (
     AnyNode,
@@ -21,7 +22,6 @@ from aether_deploy.config.nodes import (
     Node,
     NumberNode,
     OptionalNode,
-    PartialNode,
     TextNode,
     UnionNode,
     VerbatimNode,

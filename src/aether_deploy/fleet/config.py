@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET
 
 from aether_deploy.config.base import FILLED, Config, plain, rule, spec_of
+from aether_deploy.config.compiling import compile_type
 from aether_deploy.config.marks import Distinct, Keyed, OneOf, Placeholders, PythonOnly
 from aether_deploy.config.merging import merge
-from aether_deploy.config.nodes import compile_type
 from aether_deploy.config.sink import Sink
 from aether_deploy.config.types import (
     Count,

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import UNSET
 
 from aether_deploy.config.base import Fault, spec_of
+from aether_deploy.config.compiling import compile_type
 from aether_deploy.config.marks import Keyed
 from aether_deploy.config.merging import child, is_verbatim, list_key, merge
-from aether_deploy.config.nodes import Node, compile_type
+from aether_deploy.config.nodes import Node
 from aether_deploy.config.sink import FAULTY, Sink
 from aether_deploy.fleet.config import UNPLACED, DeploymentConfig
 from aether_deploy.problems import Problem, Shown, shown

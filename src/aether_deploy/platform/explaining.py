@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET
 
 from aether_deploy.config.base import Config, FieldSpec, plain, spec_of
+from aether_deploy.config.compiling import PartialNode, compile_type
 from aether_deploy.config.describe import field_descriptions, rule_of, summary_of, unit_of
 from aether_deploy.config.merging import child, list_key
 from aether_deploy.config.nodes import (
@@ -16,10 +17,8 @@ from aether_deploy.config.nodes import (
     Node,
     NumberNode,
     OptionalNode,
-    PartialNode,
     UnionNode,
     WholeNode,
-    compile_type,
 )
 from aether_deploy.config.sink import path_text
 from aether_deploy.fleet.defaults import class_defaults

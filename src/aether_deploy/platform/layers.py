@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from aether_deploy.config.compiling import compile_type
 from aether_deploy.config.merging import child, list_key, merge
-from aether_deploy.config.nodes import Node, compile_type
+from aether_deploy.config.nodes import Node
 from aether_deploy.config.sink import FAULTY, Sink, path_text
 from aether_deploy.patterns import Pattern
 from aether_deploy.platform.config import DEFAULT_ENVIRONMENT, Platform

@@ -7,7 +7,7 @@ objects whose shape is that of their kind may be given to them (``manifest.shape
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from aether_deploy.config.nodes import compile_type
+from aether_deploy.config.compiling import compile_type
 from aether_deploy.config.sink import FAULTY, Sink
 from aether_deploy.config.types import LabelKey, LabelValue
 from aether_deploy.fleet.bundle import STATEFUL_MAX_UNAVAILABLE_SINCE

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aether_deploy.config.base import Config, spec_of
+from aether_deploy.config.compiling import compile_type
 from aether_deploy.config.merging import child
-from aether_deploy.config.nodes import ConfigNode, Node, OptionalNode, compile_type
+from aether_deploy.config.nodes import ConfigNode, Node, OptionalNode
 from aether_deploy.config.schema import json_schema
 from aether_deploy.fleet.defaults import class_defaults
 from aether_deploy.platform.config import Platform
