@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from aether_deploy.delivery.disk import Obstacle, joined
-from aether_deploy.delivery.tree_reading import StoredTree, UnreadableTreeError
+from aether_deploy.delivery.tree_reading import RESTORE, StoredTree, UnreadableTreeError
 from aether_deploy.gitops.diff.changes import Body, Diff
 from aether_deploy.gitops.diff.diffing import diff_sides
 from aether_deploy.gitops.diff.recipes import Place
@@ -14,8 +14,6 @@ from aether_deploy.gitops.diff.sides import RenderedSide, place_of, sums_by_fold
 from aether_deploy.gitops.index import sha256_of
 from aether_deploy.gitops.tree import Tree
 from aether_deploy.platform.config import Platform
-
-_RESTORE = "restore the file from version control, or render the tree again"
 
 
 def diff_trees(
@@ -39,15 +37,15 @@ def diff_trees(
         EffectError: A file of ``before`` cannot be read.
     """
     edited: tuple[str, ...] = ()
+    by_environment = {platform.environment: platform for platform in platforms}
+    compared = list(by_environment) if environments is None else environments
     if isinstance(before, StoredTree):
-        before, edited = as_it_lies(before)
+        before, edited = _as_it_lies(before, compared)
     stored = RenderedSide(before) if isinstance(before, Tree) else before
     where = "the tree" if isinstance(before, Tree) else before.where
 
     def parse(path: str, content: bytes) -> Body:
-        return _parsed(joined(where, path), content)
-
-    by_environment = {platform.environment: platform for platform in platforms}
+        return parse_object(joined(where, path), content)
 
     side = RenderedSide(after)
     sums: dict[str, dict[str, dict[str, str]]] = {}
@@ -58,21 +56,23 @@ def diff_trees(
         platform = by_environment.get(unit.partition("/")[0])
         return place_of(platform, root, unit, folder, sums[unit].get(folder, {}))
 
-    compared = list(by_environment) if environments is None else environments
     diff = diff_sides(stored, side, parse=parse, places=place, environments=compared)
     return msgspec.structs.replace(diff, edited=edited)
 
 
-def as_it_lies(tree: StoredTree) -> tuple[StoredTree, tuple[str, ...]]:
+def _as_it_lies(tree: StoredTree, environments: Sequence[str]) -> tuple[StoredTree, tuple[str, ...]]:
     """Return a tree with indexes that say what its files hold, and the files that somebody edited or removed.
 
-    An engine applies what lies there, whatever an index says of it.
+    Only units of ``environments`` are read, and they are all that is left. An engine applies what lies there,
+    whatever an index says of it.
 
     Raises:
         EffectError: Files cannot be read.
     """
     units, edited = {}, []
     for unit, index in tree.units.items():
+        if index.environment not in environments:
+            continue
         contents = tree.reader([f"{unit}/{entry.path}" for entry in index.entries])
         entries = []
         for entry in index.entries:
@@ -86,8 +86,12 @@ def as_it_lies(tree: StoredTree) -> tuple[StoredTree, tuple[str, ...]]:
     return msgspec.structs.replace(tree, units=units), tuple(edited)
 
 
-def _parsed(where: str, content: bytes) -> Body:
-    """Return the object that a file of ours holds."""
+def parse_object(where: str, content: bytes) -> Body:
+    """Return the object that a file of a tree holds.
+
+    Raises:
+        UnreadableTreeError: It holds none; ``where`` is what the message calls the file.
+    """
     import yaml
 
     try:
@@ -95,9 +99,9 @@ def _parsed(where: str, content: bytes) -> Body:
         body = yaml.load(content, loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise UnreadableTreeError(where, [Obstacle("", f"is no YAML: {reason}", _RESTORE)]) from error
+        raise UnreadableTreeError(where, [Obstacle("", f"is no YAML: {reason}", RESTORE)]) from error
     if not isinstance(body, dict) or not _is_object(body):
-        raise UnreadableTreeError(where, [Obstacle("", "holds no object of Kubernetes", _RESTORE)])
+        raise UnreadableTreeError(where, [Obstacle("", "holds no object of Kubernetes", RESTORE)])
     return body
 
 

@@ -21,7 +21,7 @@ Parsed = TypeVar("Parsed")
 Contents = Callable[[list[str]], dict[str, bytes]]
 
 _FEW_PATHS = 50
-_RESTORE = "restore the file from version control, or render the tree again"
+RESTORE = "restore the file from version control, or render the tree again"
 
 
 class NothingThereError(EffectError):
@@ -74,7 +74,7 @@ class StoredTree(msgspec.Struct, frozen=True):
         missing = [path for path in wanted if path not in found]
         if missing:
             reason = "is listed by its index, and is no file there"
-            raise UnreadableTreeError(self.where, (Obstacle(path, reason, _RESTORE) for path in missing))
+            raise UnreadableTreeError(self.where, (Obstacle(path, reason, RESTORE) for path in missing))
         return found
 
 
@@ -174,11 +174,11 @@ def _read(where: str, commit: str | None, reader: Contents) -> StoredTree:
         faults.append(Obstacle(JOURNAL_NAME, "a run was interrupted here", "render again, which completes it"))
     units = parsed(INDEX_NAME, first.get(INDEX_NAME, b""), parse_root_index) or ()
     if not units and not faults:
-        faults.append(Obstacle(INDEX_NAME, "is empty: a tree has a unit at least", _RESTORE))
+        faults.append(Obstacle(INDEX_NAME, "is empty: a tree has a unit at least", RESTORE))
     paths = {unit: f"{unit}/{INDEX_NAME}" for unit in units}
     found = reader(list(paths.values()))
     faults += [
-        Obstacle(path, "is missing, and the root's index lists its unit", _RESTORE)
+        Obstacle(path, "is missing, and the root's index lists its unit", RESTORE)
         for path in paths.values()
         if path not in found
     ]

@@ -7,6 +7,7 @@ go, too. What is refused is compared field by field instead.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from aether_deploy.delivery.comparing import parse_object
 from aether_deploy.gitops.diff.changes import Body, Change, Diff, Effect, ObjectKey, change_of, in_report_order
 from aether_deploy.gitops.diff.diffing import diff_folders
 from aether_deploy.gitops.diff.folder import FolderPair
@@ -80,6 +81,7 @@ class _Asked:
         self._platform = platform
         self._unit = unit
         self._client = client
+        self._sums = sums_by_folder(index_unit(unit))
         self._refusals: dict[ObjectKey, str] = {}
 
     def changes(self) -> list[Change]:
@@ -103,19 +105,16 @@ class _Asked:
         ]
 
     def _folders(self) -> dict[str, list[Body]]:
-        import yaml
-
-        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         found: dict[str, list[Body]] = {}
         for file in self._unit.files:
             if file.name is not None:
-                body = yaml.load(file.text, loader)
+                body = parse_object(file.path, file.text.encode())
                 if not decrypted_by_engine(body):
                     found.setdefault(file.path.rpartition("/")[0], []).append(body)
         return found
 
     def _place(self, folder: str) -> Place:
-        sums = sums_by_folder(index_unit(self._unit)).get(folder, {})
+        sums = self._sums.get(folder, {})
         return place_of(self._platform, self._platform.gitops.path, self._unit.path, folder, sums)
 
     def _pairs(self, bodies: list[Body]) -> tuple[dict[ObjectKey, Body], dict[ObjectKey, Body]]:
