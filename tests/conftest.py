@@ -8,6 +8,7 @@ import pytest
 
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.programs import NEWEST_PATCHES
+from tests.git_cases import clone_of, isolate
 from tests.lab_cases import boot_for_tests
 from tests.mutations import COUNT, SEED
 
@@ -102,3 +103,10 @@ def older_control_plane() -> Iterator[ControlPlane]:
     """Return a control plane of Kubernetes 1.35."""
     with boot_for_tests(NEWEST_PATCHES[35], per_zone=1) as plane:
         yield plane
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a clone of a small repository whose remote is beside it; the machine's own settings of git are away."""
+    isolate(tmp_path, monkeypatch)
+    return clone_of(tmp_path)

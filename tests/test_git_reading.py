@@ -22,16 +22,10 @@ from aether_deploy.gitops.index import index_unit
 from aether_deploy.gitops.tree import INDEX_NAME, JOURNAL_NAME
 from aether_deploy.problems import EffectError
 from tests.cli_cases import ONE_REGION
-from tests.git_cases import FIRST, SECOND, clone_of, commit, git, isolate
+from tests.git_cases import FIRST, SECOND, commit, git
 from tests.tree_cases import DEV, PROD, SERVICE, put, tree_of, write
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate(tmp_path, monkeypatch)
-    return clone_of(tmp_path)
 
 
 @pytest.fixture(params=["folder", "commit", "bare"])

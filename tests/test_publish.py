@@ -18,7 +18,6 @@ from tests.git_cases import (
     files_at,
     git,
     hook,
-    isolate,
     leftovers,
     published_files,
     rendered,
@@ -29,12 +28,6 @@ from tests.git_cases import (
 from tests.tree_cases import DEV, PROD, SERVICE, put, tree_of
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate(tmp_path, monkeypatch)
-    return clone_of(tmp_path)
 
 
 def without(values: dict[str, object], *names: str) -> dict[str, object]:

@@ -11,12 +11,10 @@ from tests.git_cases import (
     FIRST,
     IN_TREE,
     SECOND,
-    clone_of,
     commit,
     files_at,
     git,
     hook,
-    isolate,
     leftovers,
     published_files,
     rendered,
@@ -41,12 +39,6 @@ STRANGE = tree_of(
         }
     }
 )
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate(tmp_path, monkeypatch)
-    return clone_of(tmp_path)
 
 
 def contents(clone: Path) -> dict[str, bytes]:

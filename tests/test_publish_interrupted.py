@@ -26,7 +26,6 @@ from tests.git_cases import (
     commit,
     git,
     hook,
-    isolate,
     leftovers,
     published_files,
     rendered,
@@ -52,12 +51,6 @@ CHANGING = (
     "update-ref",
     "merge",
 )
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate(tmp_path, monkeypatch)
-    return clone_of(tmp_path)
 
 
 def make_busy(clone: Path) -> None:

@@ -12,11 +12,9 @@ from tests.git_cases import (
     IN_TREE,
     MAIN,
     SECOND,
-    clone_of,
     commit,
     git,
     hook,
-    isolate,
     leftovers,
     published_files,
     rendered,
@@ -27,12 +25,6 @@ from tests.test_publish_refusals import refusal
 from tests.tree_cases import put
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate(tmp_path, monkeypatch)
-    return clone_of(tmp_path)
 
 
 @pytest.fixture

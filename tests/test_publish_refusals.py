@@ -19,11 +19,9 @@ from tests.git_cases import (
     IN_TREE,
     OTHER_SYSTEM,
     SECOND,
-    clone_of,
     commit,
     git,
     hook,
-    isolate,
     leftovers,
     published_files,
     rendered,
@@ -36,12 +34,6 @@ pytestmark = pytest.mark.real
 
 RUNS: dict[str, Callable[..., object]] = {"publish": publish, "plan": plan_publish}
 both = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    isolate(tmp_path, monkeypatch)
-    return clone_of(tmp_path)
 
 
 def refusal(folder: Path, act: Callable[[], object]) -> str:

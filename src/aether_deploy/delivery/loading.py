@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from aether_deploy.delivery.sources import MAX_FILE_BYTES, read_bytes, read_sources
+from aether_deploy.manifest.text_places import TextPlaces
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.expansion import Steps
 from aether_deploy.platform.layers import Document, Evaluation, Setting, Source
@@ -137,7 +138,7 @@ class _Finder:
 
     def __init__(self, description: Description) -> None:
         self._description = description
-        self._positions: dict[int, Any] = {}
+        self._places: dict[int, TextPlaces] = {}
 
     def placed(
         self, evaluation: Evaluation, steps: Steps, problem: Problem, environment: str | None
@@ -164,19 +165,9 @@ class _Finder:
 
     def position(self, source: int, steps: Steps, *, at_key: bool) -> tuple[int, int] | None:
         """Return line and column of a value, or of its key."""
-        from aether_deploy.manifest.json_places import find_in_json
-
-        text = self._description.texts[source]
-        if text.lstrip()[:1] == "{":
-            with suppress(ValueError, IndexError):  # flow-style YAML looks like JSON, too
-                return find_in_json(text, steps, key=at_key)
-        if source not in self._positions:
-            from aether_deploy.manifest.yaml_positions import Positions
-
-            self._positions[source] = Positions.of(text)
-        positions = self._positions[source]
-        found: tuple[int, int] | None = positions.key(steps) if at_key else positions.value(steps)
-        return found
+        if source not in self._places:
+            self._places[source] = TextPlaces(self._description.texts[source])
+        return self._places[source].find(steps, at_key=at_key)
 
 
 def locate(description: Description, source: int, steps: Steps) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aether_deploy.manifest.defaults import with_defaults
+from aether_deploy.manifest.value import value_at
 
 Steps = tuple[str, ...]
 
@@ -56,7 +57,7 @@ def immutable_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Ste
     kept = KEPT_WHEN_LEFT_OUT.get(new["kind"], ())
     changed = []
     for steps in _fixed(old, new):
-        before, after = _value_at(old, steps), _value_at(new, steps)
+        before, after = value_at(old, steps), value_at(new, steps)
         if before != after and not (after is None and steps in kept):
             changed.append(steps)
     return changed
@@ -66,7 +67,7 @@ def kept_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Steps]:
     """Return the steps to each field that ``new`` says nothing of any more, and that the server keeps all the same."""
     kept = KEPT_WHEN_LEFT_OUT.get(new["kind"], ())
     fixed = [steps for steps in _fixed(old, new) if steps in kept]
-    return [steps for steps in fixed if _value_at(old, steps) is not None and _value_at(new, steps) is None]
+    return [steps for steps in fixed if value_at(old, steps) is not None and value_at(new, steps) is None]
 
 
 def _fixed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Steps, ...]:
@@ -84,14 +85,7 @@ def _fixed_of_service(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[S
 
     Source: Kubernetes, ``pkg/registry/core/service/strategy.go`` (``dropTypeDependentFields``).
     """
-    types = {_value_at(body, ("spec", "type")) for body in (old, new)}
+    types = {value_at(body, ("spec", "type")) for body in (old, new)}
     if "ExternalName" in types:
         return ()
     return IMMUTABLE.get("Service", ()) + ((("spec", "loadBalancerClass"),) if types == {"LoadBalancer"} else ())
-
-
-def _value_at(body: Mapping[str, Any], steps: Steps) -> Any:
-    value: Any = body
-    for step in steps:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value

@@ -19,6 +19,11 @@ def selector_labels(name: str) -> dict[str, str]:
     return {INSTANCE: name}
 
 
+def system_labels(system: str) -> dict[str, str]:
+    """Return the labels of an object that belongs to no workload."""
+    return {MANAGED_BY: "aether-deploy", PART_OF: system}
+
+
 def object_labels(name: str, *, component: str, system: str | None, own: Mapping[str, str]) -> dict[str, str]:
     """Return the labels of an object of workload ``name``, sorted: ours and the user's ``own``."""
     labels = {**own, INSTANCE: name, NAME: name, COMPONENT: component, MANAGED_BY: "aether-deploy"}

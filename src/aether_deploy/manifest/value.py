@@ -1,6 +1,6 @@
 """A manifest as a value, and the order in which manifests are written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -54,3 +54,10 @@ def in_apply_order(manifests: Iterable[Manifest]) -> list[Manifest]:
         manifests,
         key=lambda m: (KIND_ORDER.get(m.kind, len(KIND_ORDER)), m.kind, m.namespace or "", m.name),
     )
+
+
+def value_at(body: Any, steps: Iterable[Any]) -> Any:
+    """Return what stands in nested mappings at ``steps``; None where nothing does."""
+    for step in steps:
+        body = body.get(step) if isinstance(body, Mapping) else None
+    return body

@@ -14,6 +14,7 @@ import msgspec
 
 from aether_deploy.config.sink import path_text
 from aether_deploy.manifest.literals import literal_secret
+from aether_deploy.manifest.text_places import TextPlaces
 from aether_deploy.patterns import Pattern
 from aether_deploy.problems import ConfigError, Problem, shown
 
@@ -263,8 +264,7 @@ class _Places:
     """Where values stand in a file; found for a problem only."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._positions: Any = None
+        self._places = TextPlaces(text)
 
     def problem(self, fault: _Fault, name: str) -> Problem:
         """Return a fault as a problem with its place."""
@@ -284,21 +284,7 @@ class _Places:
 
     def _place(self, at: Steps, *, at_key: bool) -> tuple[int, int] | None:
         for length in range(len(at), -1, -1):
-            found = self._find(at[:length], at_key=at_key and length == len(at))
+            found = self._places.find(at[:length], at_key=at_key and length == len(at))
             if found is not None:
                 return found
         return None
-
-    def _find(self, at: Steps, *, at_key: bool) -> tuple[int, int] | None:
-        from contextlib import suppress
-
-        from aether_deploy.manifest.json_places import find_in_json
-        from aether_deploy.manifest.yaml_positions import Positions
-
-        if self._text.lstrip()[:1] == "{":
-            with suppress(ValueError, IndexError):  # flow-style YAML looks like JSON, too
-                return find_in_json(self._text, at, key=at_key)
-        if self._positions is None:
-            self._positions = Positions.of(self._text)
-        found: tuple[int, int] | None = self._positions.key(at) if at_key else self._positions.value(at)
-        return found

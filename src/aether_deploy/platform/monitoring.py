@@ -8,7 +8,7 @@ from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.parts import IdentityConfig, NetworkConfig, PortConfig
 from aether_deploy.fleet.storage import ConfigFile, VolumeConfig
 from aether_deploy.fleet.surroundings import Surroundings
-from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
+from aether_deploy.manifest.labels import system_labels
 from aether_deploy.manifest.value import Manifest, in_apply_order
 from aether_deploy.manifest.yaml_text import to_yaml
 from aether_deploy.platform.config import Platform
@@ -109,15 +109,11 @@ def _adapter(platform: Platform, config_text: str) -> DeploymentConfig:
     )
 
 
-def _labels(platform: Platform) -> dict[str, str]:
-    return {MANAGED_BY: "aether-deploy", PART_OF: platform.name}
-
-
 def _object(platform: Platform, api: str, kind: str, name: str, namespace: str | None, **rest: Any) -> dict[str, Any]:
     metadata: dict[str, Any] = {"name": name}
     if namespace is not None:
         metadata["namespace"] = namespace
-    return {"apiVersion": api, "kind": kind, "metadata": {**metadata, "labels": _labels(platform)}, **rest}
+    return {"apiVersion": api, "kind": kind, "metadata": {**metadata, "labels": system_labels(platform.name)}, **rest}
 
 
 def _rules_for_existing(platform: Platform, text: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from aether_deploy.manifest.merge_keys import KINDS, TYPES
 from aether_deploy.manifest.patch_fault import PatchFault, Steps
 from aether_deploy.manifest.shape import misshapen
 from aether_deploy.manifest.strategic_merge import strategic_merge
-from aether_deploy.manifest.value import Manifest
+from aether_deploy.manifest.value import Manifest, value_at
 from aether_deploy.platform.manifest_checks import CHECKS, Finding, checks_waived_on
 from aether_deploy.platform.manifest_rules import (
     WORKLOADS,
@@ -230,7 +230,7 @@ def _identity_faults(old: Manifest, body: Mapping[str, Any]) -> Iterator[_Wrong]
     for at in _IDENTITY:
         if at == ("spec", "selector") and old.kind not in WORKLOADS:
             continue
-        before, after = _value_at(old.body, at), _value_at(body, at)
+        before, after = value_at(old.body, at), value_at(body, at)
         if before != after:
             yield at, "makes it another object, or one that others no longer find", "leave it as it is rendered"
 
@@ -241,12 +241,6 @@ def _shape_faults(old: Manifest, body: Mapping[str, Any]) -> Iterator[_Wrong]:
     for each in found:
         if (where_text(body, each.at), each.reason) not in before:
             yield each.at, each.reason, each.fix
-
-
-def _value_at(value: Any, steps: Steps) -> Any:
-    for step in steps:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
 
 
 def _judged_together(

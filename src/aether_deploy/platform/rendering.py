@@ -10,7 +10,7 @@ from aether_deploy.config.sink import path_text
 from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.surroundings import Peer, Surroundings
-from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
+from aether_deploy.manifest.labels import system_labels
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.monitoring import render_monitoring
@@ -224,8 +224,7 @@ def _namespace(platform: Platform) -> Manifest:
         "kustomize.toolkit.fluxcd.io/prune": "disabled",
     }
     labels = {
-        MANAGED_BY: "aether-deploy",
-        PART_OF: platform.name,
+        **system_labels(platform.name),
         **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("audit", "enforce", "warn")},
     }
     metadata = {"name": platform.namespace, "labels": labels, "annotations": annotations}
@@ -239,7 +238,7 @@ def _external_service(platform: Platform, name: str, host: str, peer: Peer, sour
     metadata = {
         "name": name,
         "namespace": platform.namespace,
-        "labels": {MANAGED_BY: "aether-deploy", PART_OF: platform.name},
+        "labels": system_labels(platform.name),
     }
     spec: dict[str, Any] = {"type": "ExternalName", "externalName": host}
     if ports:

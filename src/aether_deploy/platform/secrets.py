@@ -13,7 +13,7 @@ from aether_deploy.config.base import Config, Fault, rule
 from aether_deploy.config.marks import Keyed, Placeholders, TextRule
 from aether_deploy.config.types import FileKey, NonEmpty, ObjectName
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
+from aether_deploy.manifest.labels import system_labels
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.patterns import Pattern
 from aether_deploy.platform.encrypted import PULL_TYPE, SecretUse, encrypted_body
@@ -244,7 +244,7 @@ def _external_secret(platform: "Platform", site: Site, use: SecretUse) -> dict[s
         "refreshInterval": _REFRESH,
         **_fetched(platform, site, use.name),
     }
-    labels = {MANAGED_BY: "aether-deploy", PART_OF: platform.name}
+    labels = system_labels(platform.name)
     metadata = {"name": use.name, "namespace": platform.namespace, "labels": labels}
     return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata, "spec": spec}
 

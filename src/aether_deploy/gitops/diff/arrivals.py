@@ -48,9 +48,9 @@ def arrival_changes(passing: Sequence[Passing]) -> list[Change]:
         passing: What comes and goes, by folder.
     """
     renamed = dict(_renamed(passing))
+    new_names = {key for key, _, _ in renamed.values()}
     changes = []
     for each in passing:
-        new_names = {key for key, _, _ in renamed.values()}
         changes += _gone(each, renamed)
         changes += _new(each, new_names)
     return changes
@@ -108,15 +108,29 @@ def _claims(body: Body) -> list[str]:
     return [claim["metadata"]["name"] for claim in body["spec"].get("volumeClaimTemplates", ())]
 
 
+def _all_move(body: Body) -> str:
+    """Return what all pods of a workload mean for players, to go on a sentence with."""
+    players = players_per_pod(body)
+    return f", and up to {pod_count(body).most * players} players have to move" if players is not None else ""
+
+
+def _deletes_claims(body: Body) -> bool:
+    """Return whether the claims of a StatefulSet go with it."""
+    retention = body["spec"].get("persistentVolumeClaimRetentionPolicy", {})
+    return bool(retention.get("whenDeleted", "Retain") == "Delete")
+
+
+def _claim_names(key: ObjectKey, claims: Sequence[str]) -> str:
+    return ", ".join(f"{claim}-{key.name}-*" for claim in claims)
+
+
 def _removed_workload(unit: str, key: ObjectKey, body: Body, more: Sequence[ObjectKey]) -> Change:
-    count, players, claims = pod_count(body), players_per_pod(body), _claims(body)
-    moved = f", and up to {count.most * players} players have to move" if players is not None else ""
-    says = [f"{count.that('end')}{moved}"]
+    claims = _claims(body)
+    says = [f"{pod_count(body).that('end')}{_all_move(body)}"]
     if not claims:
         return change_of(Effect.REMOVED, unit, key, says=says, more=list(more))
-    retention = body["spec"].get("persistentVolumeClaimRetentionPolicy", {}).get("whenDeleted", "Retain")
-    names = ", ".join(f"{claim}-{key.name}-*" for claim in claims)
-    if retention == "Delete":
+    names = _claim_names(key, claims)
+    if _deletes_claims(body):
         says.append(f"the claims {names} are deleted with it, and their data")
     else:
         says.append(f"the claims {names} stay, and nobody uses them")
@@ -126,14 +140,12 @@ def _removed_workload(unit: str, key: ObjectKey, body: Body, more: Sequence[Obje
 def _rename(unit: str, gone: Pair, renamed: tuple[ObjectKey, Body, FolderPair], more: Sequence[ObjectKey]) -> Change:
     new, body, folder = renamed
     assert gone.before is not None
-    count, players, claims = pod_count(gone.before), players_per_pod(gone.before), _claims(gone.before)
-    moved = f", and up to {count.most * players} players have to move" if players is not None else ""
-    says = [f"renamed to '{new.name}', which is another {new.kind}: all pods end{moved}"]
+    claims = _claims(gone.before)
+    says = [f"renamed to '{new.name}', which is another {new.kind}: all pods end{_all_move(gone.before)}"]
     if not claims:
         return change_of(Effect.REMOVED, unit, gone.key, says=says, more=list(more))
-    names = ", ".join(f"{claim}-{gone.key.name}-*" for claim in claims)
-    deleted = gone.before["spec"].get("persistentVolumeClaimRetentionPolicy", {}).get("whenDeleted") == "Delete"
-    says.append(f"'{new.name}' starts with empty volumes; the claims {names} " + ("are deleted" if deleted else "stay"))
+    fate = "are deleted" if _deletes_claims(gone.before) else "stay"
+    says.append(f"'{new.name}' starts with empty volumes; the claims {_claim_names(gone.key, claims)} {fate}")
     says.append("way out: keep the name, or move the volumes over before this is applied")
     same = [claim for claim in claims if claim in _claims(body)]
     way_out = move_volumes(gone.key, new, tuple(same), folder.place)

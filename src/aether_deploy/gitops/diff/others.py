@@ -62,8 +62,7 @@ def _config_map(
     content = [each for each in fields if each.at[0] in _CONTENT]
     if not content or folder.rolls(key.namespace):  # pods that roll read it as they start
         return _in_place(folder, key, before, after, fields)
-    says = ["pods get the new files within two minutes; what reads them at its start only has to be restarted"]
-    return [change_of(Effect.RESTARTS, folder.unit, key, fields=list(fields), says=says)]
+    return _restarted(folder, key, fields)
 
 
 def _secret(
@@ -72,6 +71,10 @@ def _secret(
     """What is behind a Secret may change: running pods keep what they read."""
     if all(each.at[0] == "metadata" for each in fields):
         return _in_place(folder, key, before, after, fields)
+    return _restarted(folder, key, fields)
+
+
+def _restarted(folder: FolderPair, key: ObjectKey, fields: Sequence[FieldChange]) -> list[Change]:
     says = ["pods get the new files within two minutes; what reads them at its start only has to be restarted"]
     return [change_of(Effect.RESTARTS, folder.unit, key, fields=list(fields), says=says)]
 

@@ -1,8 +1,7 @@
 """Ways out as commands: what gets a change done that a cluster refuses, or that would lose pods or data.
 
 They are for bash, in one piece: they look before they delete, and stop at the first failure, with the engine still
-held.
-Each was run on a real control plane; see ``tests/test_diff_ways_out.py``.
+held. Each was run on a real control plane; see ``tests/test_diff_ways_out.py``.
 """
 
 from collections.abc import Mapping

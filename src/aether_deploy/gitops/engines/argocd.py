@@ -7,16 +7,15 @@ GoTemplate) and ``docs/user-guide/`` (sync-options, sync-waves, diffing).
 from collections.abc import Sequence
 from typing import Any
 
+from aether_deploy.gitops.engines.objects import engine_object
 from aether_deploy.gitops.layout import folder_files
 from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.gitops.stages import CLUSTER, MONITORING
 from aether_deploy.gitops.tree import Unit
-from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
 
 API_VERSION = "argoproj.io/v1alpha1"
-SOURCE = "gitops"
 SKIP = "argocd.argoproj.io/skip-reconcile"
 _ADAPTER_READS = "kube-system"  # the namespace of a Role that every aggregated API server needs
 _CLUSTER_KINDS = (
@@ -29,22 +28,17 @@ _CLUSTER_KINDS = (
 
 def render_units(platform: Platform, clusters: Sequence[RenderedCluster]) -> tuple[Unit, ...]:
     """Return the unit of Argo CD's objects, for all clusters of an environment."""
-    manifests = [Manifest(_project(platform), SOURCE), Manifest(_application_set(platform, clusters), SOURCE)]
+    manifests = [_project(platform), _application_set(platform, clusters)]
     path = f"{platform.environment}/engine/argocd"
     files = tuple(folder_files("", manifests, leaf="argocd"))
     return (Unit(path=path, name=platform.name, environment=platform.environment, files=files),)
 
 
-def _object(platform: Platform, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
-    metadata = {
-        "name": platform.namespace,
-        "namespace": platform.gitops.argocd.namespace,
-        "labels": {MANAGED_BY: "aether-deploy", PART_OF: platform.name},
-    }
-    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+def _object(platform: Platform, kind: str, spec: dict[str, Any]) -> Manifest:
+    return engine_object(platform, (API_VERSION, kind), platform.gitops.argocd.namespace, platform.namespace, spec)
 
 
-def _project(platform: Platform) -> dict[str, Any]:
+def _project(platform: Platform) -> Manifest:
     """Return the AppProject: our repository may write into our namespaces, and nowhere else.
 
     It allows more than is rendered now: what it did not allow, Argo CD could not remove either.
@@ -61,7 +55,7 @@ def _project(platform: Platform) -> dict[str, Any]:
     return _object(platform, "AppProject", spec)
 
 
-def _application_set(platform: Platform, clusters: Sequence[RenderedCluster]) -> dict[str, Any]:
+def _application_set(platform: Platform, clusters: Sequence[RenderedCluster]) -> Manifest:
     gitops = platform.gitops
     generator = {
         "repoURL": gitops.repo,

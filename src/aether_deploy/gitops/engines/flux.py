@@ -7,16 +7,15 @@ source-controller.
 from collections.abc import Sequence
 from typing import Any
 
+from aether_deploy.gitops.engines.objects import engine_object
 from aether_deploy.gitops.layout import folder_files
 from aether_deploy.gitops.pieces import Piece, RenderedCluster, pieces_of
 from aether_deploy.gitops.stages import WORKLOADS, has_later_stage, stages_before
 from aether_deploy.gitops.tree import Unit
-from aether_deploy.manifest.labels import MANAGED_BY, PART_OF
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
 from aether_deploy.quantities import canonical_duration
 
-SOURCE = "gitops"
 _REPOSITORY = ("source.toolkit.fluxcd.io/v1", "GitRepository")
 _KUSTOMIZATION = ("kustomize.toolkit.fluxcd.io/v1", "Kustomization")
 _INTERVAL, _RETRY = "10m0s", "2m0s"
@@ -33,26 +32,17 @@ def render_units(platform: Platform, clusters: Sequence[RenderedCluster]) -> tup
 def _unit(platform: Platform, rendered: RenderedCluster) -> Unit:
     cluster = rendered.cluster.site.cluster
     pieces = pieces_of(rendered)
-    bodies = [_repository(platform), *(_kustomization(platform, rendered, piece, pieces) for piece in pieces)]
+    manifests = [_repository(platform), *(_kustomization(platform, rendered, piece, pieces) for piece in pieces)]
     return Unit(
         path=f"{platform.environment}/engine/flux/{cluster}",
         name=platform.name,
         environment=platform.environment,
         cluster=cluster,
-        files=tuple(folder_files("", [Manifest(body, SOURCE) for body in bodies], leaf=cluster, kustomized=False)),
+        files=tuple(folder_files("", manifests, leaf=cluster, kustomized=False)),
     )
 
 
-def _object(platform: Platform, kind: tuple[str, str], name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    metadata = {
-        "name": name,
-        "namespace": platform.gitops.flux.namespace,
-        "labels": {MANAGED_BY: "aether-deploy", PART_OF: platform.name},
-    }
-    return {"apiVersion": kind[0], "kind": kind[1], "metadata": metadata, "spec": spec}
-
-
-def _repository(platform: Platform) -> dict[str, Any]:
+def _repository(platform: Platform) -> Manifest:
     flux = platform.gitops.flux
     spec: dict[str, Any] = {
         "interval": canonical_duration(flux.interval_secs),
@@ -61,12 +51,10 @@ def _repository(platform: Platform) -> dict[str, Any]:
     }
     if flux.secret is not None:
         spec["secretRef"] = {"name": flux.secret}
-    return _object(platform, _REPOSITORY, platform.name, spec)
+    return engine_object(platform, _REPOSITORY, flux.namespace, platform.name, spec)
 
 
-def _kustomization(
-    platform: Platform, rendered: RenderedCluster, piece: Piece, pieces: Sequence[Piece]
-) -> dict[str, Any]:
+def _kustomization(platform: Platform, rendered: RenderedCluster, piece: Piece, pieces: Sequence[Piece]) -> Manifest:
     """Return what applies one piece.
 
     Its deletion leaves the objects: a cluster's folder that is renamed or removed takes nothing along.
@@ -88,7 +76,7 @@ def _kustomization(
     if platform.secrets.provider == "sops" and piece.stage == WORKLOADS:
         key = platform.secrets.sops_key_secret
         spec["decryption"] = {"provider": "sops"} | ({"secretRef": {"name": key}} if key is not None else {})
-    return _object(platform, _KUSTOMIZATION, _name(platform, piece), spec)
+    return engine_object(platform, _KUSTOMIZATION, platform.gitops.flux.namespace, _name(platform, piece), spec)
 
 
 def _name(platform: Platform, piece: Piece) -> str:
