@@ -33,7 +33,7 @@ demo: $(VENV)/.installed  ## Render examples/one-region and say what to do next.
 	$(BIN)/aether-deploy render examples/one-region/aether.yaml -o $(DEMO)
 
 test: $(VENV)/.installed-dev  ## Run the tests; what needs a missing program skips and says how to get it.
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not engines and not long" tests
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not engines and not long and not failover" tests
 
 test-full: tools engines  ## Run all tests with every program that they judge by, real GitOps engines too.
 	CI=true $(BIN)/python -m pytest -n auto --dist loadfile tests

@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import emitter, fleet, lab, pipeline, scaling
+from benchmarks import analysis, emitter, failover, fleet, lab, pipeline, scaling
 from tests.kubectl import COMMAND, find_kubectl
 
 README = Path(__file__).with_name("README.md")
@@ -27,6 +27,7 @@ PROMISES = (
     ("fleet: diff of one field, share of the first render", "at most", 1.0),
     ("replay of a year by the rule, million times real time", "at least", 1.0),
     ("replay of a year by the autoscaler, million times real time", "at least", 1.0),
+    ("analysis: growth exponent over failures times affected components", "at most", 1.2),
     ("replay, memory of a trace four times as long, times", "at most", 1.2),
 )
 
@@ -49,6 +50,8 @@ def main() -> int:
         pipeline.memory,
         lambda: fleet.measure(str(kubectl)),
         scaling.measure,
+        analysis.measure,
+        failover.measure,
         lab.measure,
     ):
         found = measure()

@@ -5,13 +5,13 @@ import time
 
 from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.fleet.storage import PvcConfig
-from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.lab.applying import apply_manifests
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.nodes import fake_nodes
 from aether_deploy.lab.programs import NEWEST, MissingProgramsError
 from aether_deploy.lab.watching import PodWatch
+from aether_deploy.pods.storage import PvcConfig
+from aether_deploy.pods.surroundings import Surroundings
 
 NAMESPACE = "bench"
 WITHIN_SECS = 900

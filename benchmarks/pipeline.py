@@ -21,8 +21,8 @@ import yaml
 
 from aether_deploy.fleet.bundle import render_workload
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.manifest.yaml_text import to_yaml
+from aether_deploy.pods.surroundings import Surroundings
 
 ROUNDS = 5
 

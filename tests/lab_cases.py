@@ -6,13 +6,13 @@ from typing import Any
 
 from aether_deploy import DeploymentConfig
 from aether_deploy.fleet.bundle import render_manifests
-from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.lab.applying import Applied, apply_manifests
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.flags import Pace
 from aether_deploy.lab.nodes import fake_nodes
 from aether_deploy.lab.programs import NEWEST, MissingProgramsError
 from aether_deploy.lab.watching import PodWatch
+from aether_deploy.pods.surroundings import Surroundings
 from tests.real import miss
 from tests.rule_case import IMAGE
 

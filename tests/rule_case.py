@@ -15,9 +15,18 @@ EXPOSED = {"type": "LoadBalancer", "ports": ["http"]}
 SOUND: dict[str, dict[str, Any]] = {
     "ConfigFile": {"name": "world.toml", "path": "/etc/world.toml"},
     "DeploymentConfig": {**GATEWAY, "namespace": "aether-prod"},
+    "FailoverPolicy": {},
     "LinkConfig": {"between": ["us-east-1", "eu-west-1"], "latency_ms": 76},
+    "NatsConfig": {"name": "events", "image": f"nats:2.15.1@{DIGEST}", "pvc": {"size": "10Gi"}},
+    "NatsStream": {"name": "MATCHES", "subjects": ["matches.>"], "max_bytes": "1Gi"},
     "PatchConfig": {"name": "dns"},
     "Platform": {"name": "aether", "kubernetes": "v1.37", "regions": [US_EAST], "services": [GATEWAY]},
+    "PostgresConfig": {
+        "name": "accounts",
+        "image": f"ghcr.io/zalando/spilo-18:4.1-p2@{DIGEST}",
+        "regions": ["us-east-1"],
+        "pvc": {"size": "10Gi"},
+    },
     "ProbeConfig": {"liveness": {"path": "/healthz", "port": 8080}, "readiness": {"path": "/readyz", "port": 8080}},
     "RegionConfig": {"code": "eu-west-1", "zones": ["eu-west-1a"]},
     "VolumeConfig": {"name": "cache", "path": "/cache"},
@@ -33,16 +42,18 @@ class RuleCase(NamedTuple):
         bad: Values that break it.
         good: The nearest values that break nothing.
         says: Everything that is said of ``bad``, whole.
+        of: The class that is built, where the rule's own is only a base.
     """
 
     rule: str
     bad: dict[str, Any]
     good: dict[str, Any]
     says: list[str]
+    of: str | None = None
 
     @property
     def class_name(self) -> str:
-        return self.rule.partition(".")[0]
+        return self.of or self.rule.partition(".")[0]
 
     @property
     def method(self) -> str:

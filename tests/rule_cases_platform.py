@@ -37,7 +37,7 @@ PLATFORMS: dict[str, RuleCase] = {
         rule="Platform.something_runs",
         bad={"services": []},
         good={"services": [GATEWAY]},
-        says=["$: lacks workloads\n  fix: add worlds or services"],
+        says=["$: lacks workloads\n  fix: add worlds, services or components"],
     ),
     "no region is listed": RuleCase(
         rule="Platform.something_runs",

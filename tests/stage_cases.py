@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.predictions import Outcome
-from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.lab.applying import apply_manifests
 from aether_deploy.lab.client import ApiError
 from aether_deploy.lab.control_plane import ControlPlane
@@ -18,6 +17,7 @@ from aether_deploy.lab.stage import Stage
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.parts import RegionConfig, Site
 from aether_deploy.platform.rendering import ClusterManifests, Folder
+from aether_deploy.pods.surroundings import Surroundings
 from tests.lab_cases import ZONES, in_namespace
 
 Body = dict[str, Any]

@@ -248,7 +248,7 @@ def test_the_result_of_render_counts_what_happened(cli: CommandLine) -> None:
         ],
         "unchanged": 10,
         "removed": [f"{folder}/aether-prod/world-server/horizontalpodautoscaler.yaml"],
-        "clusters": [{"path": folder, "kubernetes": "v1.34", "workloads": {"world-server": 6}}],
+        "clusters": [{"path": folder, "kubernetes": "v1.34", "workloads": {"world-server": 6}, "components": {}}],
     }
 
 

@@ -62,8 +62,10 @@ Verbs:
   render      Write the GitOps tree, or the manifests of one environment.
   diff        Say what a change does to the clusters, before it ships.
   publish     Commit the GitOps tree to a branch of a Git repository.
+  analyze     Say what every failure does to the data plane, and what to mend.
   rehearse    Let a real Kubernetes on this machine judge a description.
   scaling     Replay, explain, compare and prove how worlds scale by players.
+  simulate    Let a database fail in a simulation, and see what is lost.
   contract    Test a world server that runs.
   schema      Print the JSON Schema of aether.yaml.
   completion  Print the completion script of a shell.
@@ -136,8 +138,8 @@ MISUSES = {
         "  fix: see aether-deploy --help\n",
     ),
     "a verb of another version": (
-        ["analyze"],
-        f"error: no verb is named 'analyze'; verbs are {', '.join(VERBS)}\n"
+        ["route"],
+        f"error: no verb is named 'route'; verbs are {', '.join(VERBS)}\n"
         "  fix: see aether-deploy --help\n",
     ),
     "an unknown option before the verb": (

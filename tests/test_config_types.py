@@ -27,7 +27,7 @@ from aether_deploy.config.types import (
     ServiceName,
     SizeQuantity,
 )
-from aether_deploy.fleet.storage import SourcePath
+from aether_deploy.pods.storage import SourcePath
 from tests.rule_case import DIGEST, IMAGE
 
 LABEL_63 = "a" * 63

@@ -131,8 +131,8 @@ def test_the_whole_description_lists_its_sections(path: str, cli: CommandLine) -
 
     assert ended.code == 0
     assert [line.split()[0] for line in ended.out.partition("  fields:\n")[2].splitlines()] == [
-        "name", "kubernetes", "regions", "clusters", "links", "defaults", "worlds", "services", "observability",
-        "gitops", "secrets", "patches", "environments",
+        "name", "kubernetes", "tools_image", "regions", "clusters", "links", "defaults", "worlds", "services",
+        "components", "observability", "gitops", "secrets", "patches", "environments",
     ]  # fmt: skip
 
 
@@ -319,3 +319,28 @@ def test_as_json_it_says_everything_and_null_for_what_there_is_not(cli: CommandL
         "value": None,
         "origin": None,
     }
+
+
+def test_what_each_kind_has_of_its_own_is_asked_by_its_name(cli: CommandLine) -> None:
+    both = cli("explain", "components.tls")
+    one = cli("explain", "components.nats.tls")
+
+    assert (both.code, both.out) == (2, "")
+    assert both.err.splitlines()[:2] == [
+        "components.tls: is another field in each kind: nats, postgres",
+        "  fix: write components.nats.tls or components.postgres.tls",
+    ]
+    assert one.out.splitlines()[1] == "  Certificates of the servers."
+
+
+def test_a_components_field_is_that_of_its_kind_though_its_name_is_a_field_of_another(cli: CommandLine) -> None:
+    image = "ghcr.io/zalando/spilo-18:4.1-p2@sha256:" + "0" * 64
+    database = f"{{name: accounts, kind: postgres, image: '{image}', regions: [us-east-1], pvc: {{size: 1Gi}}}}"
+    cli.write("data.yaml", f"components: [{database}]")
+
+    ended = cli("explain", "components.accounts.members", "aether.yaml", "data.yaml")
+
+    assert ended.out.splitlines()[1:3] == [
+        "  Members of the cluster, the primary included; of each cluster, where nothing else is said.",
+        "  value:   3",
+    ]

@@ -38,6 +38,7 @@ def bundle(case: BundleCase) -> str:
 def test_no_golden_file_belongs_to_nothing() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == {
         "bundles",
+        "components",
         "diff",
         "diff-ways-out",
         "engines",

@@ -139,7 +139,8 @@ def on_cluster(plane: ControlPlane, rendered: RenderedCluster) -> Iterator[OnSer
         with PodWatch(plane.client, cluster.namespace, plane.check) as watch:
             yield watch, applied
     finally:
-        plane.client.delete("v1", "Namespace", cluster.namespace)
+        for namespace in cluster.cluster:
+            plane.client.delete("v1", "Namespace", namespace.name)
 
 
 @pytest.fixture(scope="module")

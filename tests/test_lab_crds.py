@@ -6,14 +6,14 @@ import pytest
 
 from aether_deploy import DeploymentConfig
 from aether_deploy.fleet.bundle import render_manifests
-from aether_deploy.fleet.parts import IdentityConfig
-from aether_deploy.fleet.storage import SecretFile, VolumeConfig
-from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.lab.__main__ import main
 from aether_deploy.lab.assumed import assumed_by, in_pools
 from aether_deploy.lab.crds import CUSTOM_KINDS, custom_kinds_of, find_definition, how_to_judge
 from aether_deploy.lab.nodes import fake_nodes
 from aether_deploy.manifest.value import Manifest
+from aether_deploy.pods.parts import IdentityConfig
+from aether_deploy.pods.storage import SecretFile, VolumeConfig
+from aether_deploy.pods.surroundings import Surroundings
 from tests.rule_case import IMAGE
 
 MONITORS = CUSTOM_KINDS[0]

@@ -8,10 +8,10 @@ autoscaler keeps the cluster's tolerance of a tenth both ways (mode ``legacy``, 
 import pytest
 
 from aether_deploy.fleet.bundle import render_manifests
-from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.lab.applying import Applied, apply_manifests
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.programs import NEWEST_PATCHES, version_of
+from aether_deploy.pods.surroundings import Surroundings
 from tests.lab_cases import in_namespace, workload
 
 pytestmark = pytest.mark.real

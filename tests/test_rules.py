@@ -13,6 +13,8 @@ from aether_deploy.config import base
 from aether_deploy.config.base import Config, spec_of
 from aether_deploy.config.sink import Sink
 from tests.rule_case import SOUND, RuleCase
+from tests.rule_cases_components import COMPONENTS
+from tests.rule_cases_data_plane import DATA_PLANE
 from tests.rule_cases_gitops import GITOPS
 from tests.rule_cases_parts import PARTS
 from tests.rule_cases_platform import PLATFORMS
@@ -20,7 +22,8 @@ from tests.rule_cases_scaling import SCALINGS
 from tests.rule_cases_secrets import SECRETS
 from tests.rule_cases_workload import WORKLOADS
 
-CASES: dict[str, RuleCase] = {**PARTS, **WORKLOADS, **PLATFORMS, **SCALINGS, **GITOPS, **SECRETS}
+TABLES = (PARTS, WORKLOADS, PLATFORMS, SCALINGS, GITOPS, SECRETS, COMPONENTS, DATA_PLANE)
+CASES: dict[str, RuleCase] = {sentence: case for table in TABLES for sentence, case in table.items()}
 
 
 def configs(parent: type[Config] = Config) -> Iterator[type[Config]]:
@@ -84,4 +87,4 @@ def test_every_rule_that_runs_is_one_of_those() -> None:
 
 
 def test_no_two_examples_have_one_name() -> None:
-    assert len(CASES) == sum(map(len, (PARTS, WORKLOADS, PLATFORMS, SCALINGS, GITOPS, SECRETS)))
+    assert len(CASES) == sum(map(len, TABLES))

@@ -19,7 +19,7 @@ from aether_deploy import (
     ScalingConfig,
     backend_of,
 )
-from aether_deploy.fleet.surroundings import Surroundings
+from aether_deploy.pods.surroundings import Surroundings
 from aether_deploy.scaling.controller.aggregate import AggregateController
 from aether_deploy.scaling.controller.policy import HpaPolicy
 from aether_deploy.scaling.hpa import autoscaler

@@ -10,12 +10,14 @@ import yaml
 
 from aether_deploy import ConfigError, Platform, read_description, render_tree
 from aether_deploy.delivery.loading import Judgement
+from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.gitops.render import check_clusters
 from aether_deploy.lab.assumed import assumed_by
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.encrypted import SecretUse, read_encrypted
 from aether_deploy.platform.placing import site_configs
-from aether_deploy.platform.secrets import render_secrets, secrets_used
+from aether_deploy.platform.secrets import render_secrets, secrets_at, secrets_used
+from aether_deploy.pods.surroundings import Surroundings
 from aether_deploy.schemacheck import check_manifests
 from tests.rule_case import EU_WEST, GATEWAY, US_EAST
 from tests.secret_cases import FETCHED, FOLDER, PROVIDERS, USER, encrypted, platform
@@ -26,7 +28,8 @@ every_provider = pytest.mark.parametrize("provider", PROVIDERS)
 def rendered(described: Platform, files: dict[str, bytes] | None = None) -> tuple[Manifest, ...]:
     """Return what brings the Secrets of the first cluster."""
     site = described.sites[0]
-    return render_secrets(described, site, [c for _, c in site_configs(described, site).values()], files or {})
+    uses = [use for _, use in secrets_at(described, site)]
+    return render_secrets(described, site, described.namespace, uses, files or {})
 
 
 def specs(described: Platform) -> dict[str, dict[str, Any]]:
@@ -144,8 +147,15 @@ def test_what_a_cluster_must_have_is_the_store_and_no_longer_the_secrets() -> No
     described = platform(FETCHED)
     configs = [config for _, config in site_configs(described, described.sites[0]).values()]
 
-    assert assumed_by(configs, [], rendered(described)) == ("Namespace aether-prod", "ClusterSecretStore vault")
-    assert assumed_by(configs, [], ()) == ("Secret aether-prod/gateway-tls", "Secret aether-prod/registry")
+    workloads = [each for config in configs for each in render_manifests(config, Surroundings())]
+    fetched = assumed_by(configs, [], [*workloads, *rendered(described)])
+
+    assert fetched == ("Namespace aether-prod", "ClusterSecretStore vault")
+    assert assumed_by(configs, [], workloads) == (
+        "Namespace aether-prod",
+        "Secret aether-prod/gateway-tls",
+        "Secret aether-prod/registry",
+    )
 
 
 def test_schemas_judge_what_is_fetched_and_what_is_sealed() -> None:

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from aether_deploy.fleet.waivers import WAIVERS, Checks, Waiver
 from aether_deploy.platform.manifest_checks import CHECKS
+from aether_deploy.pods.waivers import WAIVERS, Checks, Waiver
 from tools.markdown import COMMAND, NOTE, table
 from tools.reference import reference_page
 

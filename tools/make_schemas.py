@@ -65,7 +65,7 @@ _DROPPED = {
     "nullable",  # what is null may be left out, and is here
 }
 _OPEN = "x-kubernetes-preserve-unknown-fields"
-_CONVERTED = {"$ref", "additionalProperties", "format", "items", "properties", "required", _OPEN}
+_CONVERTED = {"anyOf", "not", "$ref", "additionalProperties", "format", "items", "properties", "required", _OPEN}
 
 Schema = dict[str, Any]
 
@@ -119,6 +119,7 @@ class Converter:
         if "$ref" in schema:
             return {"$ref": f"#/$defs/{self.take(schema['$ref'].removeprefix('#/definitions/'))}"}
         strict = _FORMATS[schema.get("format", "")] | {key: schema[key] for key in schema.keys() & _KEPT}
+        strict |= _which_fields(schema)
         if "items" in schema:
             strict["items"] = self.convert(schema["items"])
         if "additionalProperties" in schema:
@@ -151,6 +152,14 @@ class Converter:
         if source.get("default") != {} or "$ref" not in strict:
             return False
         return bool(self.done[strict["$ref"].removeprefix("#/$defs/")].get("required"))
+
+
+def _which_fields(schema: Schema) -> Schema:
+    """Return what a schema says of which fields stand together; such parts say nothing of values."""
+    said: Schema = {key: schema[key] for key in ("anyOf", "not") if key in schema}
+    if any(each.keys() != {"required"} for each in [*said.get("anyOf", ()), *([said["not"]] if "not" in said else [])]):
+        raise SourceError("a schema has anyOf or not with more than required")
+    return said
 
 
 def make_schemas() -> str:

@@ -8,14 +8,14 @@ from msgspec import UNSET
 from aether_deploy.config.base import Config, FieldSpec, plain, spec_of
 from aether_deploy.config.compiling import PartialNode
 from aether_deploy.config.describe import field_descriptions, rule_of, summary_of, unit_of
-from aether_deploy.config.nodes import ConfigNode, ListNode, MapNode, Node, OptionalNode, UnionNode
+from aether_deploy.config.nodes import ConfigNode, ListNode, MapNode, Node, OptionalNode, TaggedNode, UnionNode
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.defaults import CONTAINER_RESOURCES
-from aether_deploy.fleet.parts import ContainerConfig
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.expansion import SECTIONS
 from aether_deploy.platform.explaining import shown_value, type_text
 from aether_deploy.platform.parts import Workload
+from aether_deploy.pods.parts import ContainerConfig
 from aether_deploy.routing.config import RegionRoutingConfig
 from tools.markdown import NOTE, table
 
@@ -74,30 +74,31 @@ def _reached(cls: type[Config]) -> Iterator[type[Config]]:
             visit(Workload)  # it has the same fields and more, so it stands for both
         seen[each] = None
         for field in spec_of(each).fields:
-            inner = _class_in(field.node)
-            if inner is not None:
+            for inner in _classes_in(field.node):
                 visit(inner)
 
     visit(cls)
     return iter(sorted(seen, key=lambda each: (each is not cls, list(seen).index(each))))
 
 
-def _class_in(node: Node) -> type[Config] | None:
-    """Return the type of the mappings that a field holds, if any."""
+def _classes_in(node: Node) -> list[type[Config]]:
+    """Return the types of the mappings that a field holds: none, one, or one for each kind."""
     match node:
         case OptionalNode():
-            return _class_in(node.inner)
+            return _classes_in(node.inner)
         case ListNode():
-            return _class_in(node.item)
+            return _classes_in(node.item)
         case MapNode():
-            return _class_in(node.value)
+            return _classes_in(node.value)
         case UnionNode():
-            return next((cls for member in node.members if (cls := _class_in(member))), None)
+            return next((found for member in node.members if (found := _classes_in(member))), [])
         case ConfigNode():
-            return node.cls  # type: ignore[no-any-return]
+            return [node.cls]
         case PartialNode():
-            return node.partial.cls  # type: ignore[no-any-return]
-    return None
+            return [node.partial.cls]
+        case TaggedNode():
+            return list(node.tagged.types().values())
+    return []
 
 
 def _places(classes: list[type[Config]]) -> dict[type[Config], list[str]]:
@@ -105,10 +106,10 @@ def _places(classes: list[type[Config]]) -> dict[type[Config], list[str]]:
     found: dict[type[Config], list[str]] = {}
     for owner in classes:
         for field in spec_of(owner).fields:
-            inner = _class_in(field.node)
             inherited = owner is not DeploymentConfig and issubclass(owner, DeploymentConfig)
-            if inner is not None and not (inherited and field.name in DeploymentConfig.__struct_fields__):
-                found.setdefault(inner, []).append(f"{_owner_text(owner)}{field.name}")
+            for inner in _classes_in(field.node):
+                if not (inherited and field.name in DeploymentConfig.__struct_fields__):
+                    found.setdefault(inner, []).append(f"{_owner_text(owner)}{field.name}")
     return found
 
 
@@ -164,13 +165,11 @@ def _row(cls: type[Config], field: FieldSpec, words: str) -> tuple[str, ...]:
 
 def _type(node: Node) -> str:
     """Return the type of a field, the types that it holds as links."""
-    text, cls = type_text(node), _class_in(node)
-    if cls is None:
+    text, classes = type_text(node), _classes_in(node)
+    if not classes:
         return text
-    for word, link in (
-        ("mappings", f"overlays of {_link(cls)}" if _is_overlay(node) else _link(cls)),
-        ("a mapping", _link(cls)),
-    ):
+    links = " or ".join(_link(cls) for cls in classes)
+    for word, link in (("mappings", f"overlays of {links}" if _is_overlay(node) else links), ("a mapping", links)):
         before, found, after = text.rpartition(word)
         if found:
             return before + link + after

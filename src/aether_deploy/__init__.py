@@ -10,39 +10,49 @@ if TYPE_CHECKING:
     from aether_deploy.delivery.traces import load_trace
     from aether_deploy.delivery.tree_reading import StoredTree, read_tree, read_tree_at
     from aether_deploy.delivery.tree_writer import write_tree
+    from aether_deploy.failover.bound import Bound, Bounds, Times
+    from aether_deploy.failover.bounds import bounds
+    from aether_deploy.failover.effective import patroni_effective
+    from aether_deploy.failover.policy import FailoverPolicy, dynamic_config
     from aether_deploy.fleet.config import DeploymentConfig, WorkloadKind
-    from aether_deploy.fleet.parts import (
-        ContainerConfig,
-        DisruptionBudgetConfig,
-        DrainConfig,
-        ExposeConfig,
-        IdentityConfig,
-        MetricsConfig,
-        NetworkConfig,
-        PortConfig,
-        PreStopConfig,
-        ResourceRequirements,
-        TolerationConfig,
-        UpdateConfig,
-    )
-    from aether_deploy.fleet.storage import (
-        ConfigFile,
-        MountConfig,
-        PvcConfig,
-        RetentionConfig,
-        SecretFile,
-        VolumeConfig,
-    )
-    from aether_deploy.fleet.surroundings import Peer, Surroundings
     from aether_deploy.gitops.diff.changes import Change, Danger, Diff, Effect
     from aether_deploy.gitops.render import render_tree
     from aether_deploy.gitops.tree import Tree, TreeFile, Unit
+    from aether_deploy.infrastructure.analysis.analysing import Analysis
+    from aether_deploy.infrastructure.analysis.failures import Failure
+    from aether_deploy.infrastructure.analysis.graph import graph_svg
+    from aether_deploy.infrastructure.analysis.impacts import Impact
+    from aether_deploy.infrastructure.analysis.judging import findings_of
+    from aether_deploy.infrastructure.analysis.table import table_markdown, table_text
+    from aether_deploy.infrastructure.component import ComponentConfig, ComponentExposeConfig
+    from aether_deploy.infrastructure.kinds.nats import NatsConfig, NatsUpdateConfig
+    from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
+    from aether_deploy.infrastructure.nats.parts import (
+        JetStreamConfig,
+        NatsAccount,
+        NatsGateway,
+        NatsLameDuck,
+        NatsLeafnodes,
+        NatsSidecar,
+        NatsStream,
+        NatsTls,
+        NatsUser,
+    )
+    from aether_deploy.infrastructure.nats.reloading import reload_class
+    from aether_deploy.infrastructure.postgres.settings import (
+        PostgresIdentity,
+        PostgresServer,
+        PostgresSharding,
+        PostgresStandby,
+        PostgresTls,
+    )
     from aether_deploy.lab.control_plane import ControlPlane
     from aether_deploy.lab.dry_run import dry_run
     from aether_deploy.lab.live import diff_live
     from aether_deploy.lab.rehearsal import rehearse
     from aether_deploy.manifest.yaml_text import to_yaml, to_yaml_documents
     from aether_deploy.placement.config import AffinityRule, TopologyConfig
+    from aether_deploy.platform.analysing import analyse_platform
     from aether_deploy.platform.config import Platform
     from aether_deploy.platform.gitops_config import ArgoCdConfig, FluxConfig, GitOpsConfig
     from aether_deploy.platform.parts import (
@@ -59,6 +69,29 @@ if TYPE_CHECKING:
     from aether_deploy.platform.patches import PatchConfig, PatchTarget
     from aether_deploy.platform.schema import platform_schema
     from aether_deploy.platform.secrets import SecretItem, SecretKey, SecretsConfig, SecretStore
+    from aether_deploy.pods.parts import (
+        ContainerConfig,
+        DisruptionBudgetConfig,
+        DrainConfig,
+        ExposeConfig,
+        IdentityConfig,
+        MetricsConfig,
+        NetworkConfig,
+        PortConfig,
+        PreStopConfig,
+        ResourceRequirements,
+        TolerationConfig,
+        UpdateConfig,
+    )
+    from aether_deploy.pods.storage import (
+        ConfigFile,
+        MountConfig,
+        PvcConfig,
+        RetentionConfig,
+        SecretFile,
+        VolumeConfig,
+    )
+    from aether_deploy.pods.surroundings import Peer, Surroundings
     from aether_deploy.probes.config import Probe, ProbeConfig
     from aether_deploy.problems import (
         ConfigError,
@@ -77,6 +110,9 @@ if TYPE_CHECKING:
     from aether_deploy.scaling.decision import Hold, ScaleDown, ScaleUp, ScalingDecision
     from aether_deploy.simulation.backends import backend_of, compile_policy
     from aether_deploy.simulation.compare import Compared, Difference, compare_backends
+    from aether_deploy.simulation.failover.distribution import Distribution, simulate_failovers
+    from aether_deploy.simulation.failover.run import Run, simulate_failover
+    from aether_deploy.simulation.failover.setup import FailoverSetup
     from aether_deploy.simulation.findings import Finding
     from aether_deploy.simulation.generators import generate_trace
     from aether_deploy.simulation.lint import lint_policy
@@ -95,23 +131,38 @@ _ROOMS = {
     "delivery.traces": ("load_trace",),
     "delivery.tree_reading": ("StoredTree", "read_tree", "read_tree_at"),
     "delivery.tree_writer": ("write_tree",),
+    "failover.bound": ("Bound", "Bounds", "Times"),
+    "failover.bounds": ("bounds",),
+    "failover.effective": ("patroni_effective",),
+    "failover.policy": ("FailoverPolicy", "dynamic_config"),
     "fleet.config": ("DeploymentConfig", "WorkloadKind"),
-    "fleet.parts": (
-        "ContainerConfig", "DisruptionBudgetConfig", "DrainConfig", "ExposeConfig", "IdentityConfig",
-        "MetricsConfig", "NetworkConfig", "PortConfig", "PreStopConfig",
-        "ResourceRequirements", "TolerationConfig", "UpdateConfig",
-    ),
-    "fleet.storage": ("ConfigFile", "MountConfig", "PvcConfig", "RetentionConfig", "SecretFile", "VolumeConfig"),
-    "fleet.surroundings": ("Peer", "Surroundings"),
     "gitops.diff.changes": ("Change", "Danger", "Diff", "Effect"),
     "gitops.render": ("render_tree",),
     "gitops.tree": ("Tree", "TreeFile", "Unit"),
+    "infrastructure.analysis.analysing": ("Analysis",),
+    "infrastructure.analysis.failures": ("Failure",),
+    "infrastructure.analysis.graph": ("graph_svg",),
+    "infrastructure.analysis.impacts": ("Impact",),
+    "infrastructure.analysis.judging": ("findings_of",),
+    "infrastructure.analysis.table": ("table_markdown", "table_text"),
+    "infrastructure.component": ("ComponentConfig", "ComponentExposeConfig"),
+    "infrastructure.kinds.nats": ("NatsConfig", "NatsUpdateConfig"),
+    "infrastructure.kinds.postgres": ("PostgresConfig",),
+    "infrastructure.nats.parts": (
+        "JetStreamConfig", "NatsAccount", "NatsGateway", "NatsLameDuck", "NatsLeafnodes", "NatsSidecar",
+        "NatsStream", "NatsTls", "NatsUser",
+    ),
+    "infrastructure.nats.reloading": ("reload_class",),
+    "infrastructure.postgres.settings": (
+        "PostgresIdentity", "PostgresServer", "PostgresSharding", "PostgresStandby", "PostgresTls",
+    ),
     "lab.control_plane": ("ControlPlane",),
     "lab.dry_run": ("dry_run",),
     "lab.live": ("diff_live",),
     "lab.rehearsal": ("rehearse",),
     "manifest.yaml_text": ("to_yaml", "to_yaml_documents"),
     "placement.config": ("AffinityRule", "TopologyConfig"),
+    "platform.analysing": ("analyse_platform",),
     "platform.config": ("Platform",),
     "platform.gitops_config": ("ArgoCdConfig", "FluxConfig", "GitOpsConfig"),
     "platform.parts": (
@@ -121,6 +172,13 @@ _ROOMS = {
     "platform.patches": ("PatchConfig", "PatchTarget"),
     "platform.schema": ("platform_schema",),
     "platform.secrets": ("SecretItem", "SecretKey", "SecretStore", "SecretsConfig"),
+    "pods.parts": (
+        "ContainerConfig", "DisruptionBudgetConfig", "DrainConfig", "ExposeConfig", "IdentityConfig",
+        "MetricsConfig", "NetworkConfig", "PortConfig", "PreStopConfig",
+        "ResourceRequirements", "TolerationConfig", "UpdateConfig",
+    ),
+    "pods.storage": ("ConfigFile", "MountConfig", "PvcConfig", "RetentionConfig", "SecretFile", "VolumeConfig"),
+    "pods.surroundings": ("Peer", "Surroundings"),
     "probes.config": ("Probe", "ProbeConfig"),
     "problems": (
         "ConfigError", "DecisionError", "EffectError", "InvariantError", "NoHealthyRegionError", "Problem",
@@ -134,6 +192,9 @@ _ROOMS = {
     "scaling.decision": ("Hold", "ScaleDown", "ScaleUp", "ScalingDecision"),
     "simulation.backends": ("backend_of", "compile_policy"),
     "simulation.compare": ("Compared", "Difference", "compare_backends"),
+    "simulation.failover.distribution": ("Distribution", "simulate_failovers"),
+    "simulation.failover.run": ("Run", "simulate_failover"),
+    "simulation.failover.setup": ("FailoverSetup",),
     "simulation.findings": ("Finding",),
     "simulation.generators": ("generate_trace",),
     "simulation.lint": ("lint_policy",),
@@ -147,11 +208,16 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "AffinityRule",
+    "Analysis",
     "ArgoCdConfig",
     "Autoscaler",
+    "Bound",
+    "Bounds",
     "Change",
     "ClusterConfig",
     "Compared",
+    "ComponentConfig",
+    "ComponentExposeConfig",
     "ConfigError",
     "ConfigFile",
     "ContainerConfig",
@@ -165,11 +231,15 @@ __all__ = [
     "Diff",
     "Difference",
     "DisruptionBudgetConfig",
+    "Distribution",
     "DrainConfig",
     "Effect",
     "EffectError",
     "ExposeConfig",
     "Failover",
+    "FailoverPolicy",
+    "FailoverSetup",
+    "Failure",
     "Finding",
     "FluxConfig",
     "GitOpsConfig",
@@ -177,11 +247,23 @@ __all__ = [
     "HpaController",
     "HpaPolicy",
     "IdentityConfig",
+    "Impact",
     "InvariantError",
+    "JetStreamConfig",
     "LinkConfig",
     "Location",
     "MetricsConfig",
     "MountConfig",
+    "NatsAccount",
+    "NatsConfig",
+    "NatsGateway",
+    "NatsLameDuck",
+    "NatsLeafnodes",
+    "NatsSidecar",
+    "NatsStream",
+    "NatsTls",
+    "NatsUpdateConfig",
+    "NatsUser",
     "NetworkConfig",
     "NoHealthyRegionError",
     "ObservabilityConfig",
@@ -190,6 +272,12 @@ __all__ = [
     "Peer",
     "Platform",
     "PortConfig",
+    "PostgresConfig",
+    "PostgresIdentity",
+    "PostgresServer",
+    "PostgresSharding",
+    "PostgresStandby",
+    "PostgresTls",
     "PreStopConfig",
     "Primary",
     "Probe",
@@ -207,6 +295,7 @@ __all__ = [
     "ResourceRequirements",
     "RetentionConfig",
     "RoutingDecision",
+    "Run",
     "ScaleDown",
     "ScaleUp",
     "ScalingConfig",
@@ -219,6 +308,7 @@ __all__ = [
     "StoredTree",
     "Surge",
     "Surroundings",
+    "Times",
     "TolerationConfig",
     "TopologyConfig",
     "Trace",
@@ -230,17 +320,23 @@ __all__ = [
     "VolumeConfig",
     "Workload",
     "WorkloadKind",
+    "analyse_platform",
     "backend_of",
+    "bounds",
     "check_contract",
     "compare_backends",
     "compile_policy",
     "diff_live",
     "diff_trees",
     "dry_run",
+    "dynamic_config",
+    "findings_of",
     "generate_trace",
+    "graph_svg",
     "lint_policy",
     "load_platform",
     "load_trace",
+    "patroni_effective",
     "plan_publish",
     "platform_schema",
     "publish",
@@ -249,7 +345,12 @@ __all__ = [
     "read_tree",
     "read_tree_at",
     "rehearse",
+    "reload_class",
     "render_tree",
+    "simulate_failover",
+    "simulate_failovers",
+    "table_markdown",
+    "table_text",
     "to_yaml",
     "to_yaml_documents",
     "write_tree",

@@ -12,8 +12,10 @@ VERBS = {
     "render": "Write the GitOps tree, or the manifests of one environment.",
     "diff": "Say what a change does to the clusters, before it ships.",
     "publish": "Commit the GitOps tree to a branch of a Git repository.",
+    "analyze": "Say what every failure does to the data plane, and what to mend.",
     "rehearse": "Let a real Kubernetes on this machine judge a description.",
     "scaling": "Replay, explain, compare and prove how worlds scale by players.",
+    "simulate": "Let a database fail in a simulation, and see what is lost.",
     "contract": "Test a world server that runs.",
     "schema": "Print the JSON Schema of aether.yaml.",
     "completion": "Print the completion script of a shell.",
@@ -30,6 +32,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "lint": "Prove that settings do not flap, or show how they do.",
         "trace": "Make up a trace of players: a launch day, an outage, a week.",
     },
+    "simulate": {"failover": "Let a fault hit a database, and say how long writes stop and what is lost."},
     "contract": {"check": "Say whether a world server keeps the contract of world servers."},
 }
 

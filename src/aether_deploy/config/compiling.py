@@ -15,6 +15,7 @@ from aether_deploy.config.marks import (
     OneOf,
     Partial,
     Placeholders,
+    Tagged,
     TextRule,
     Verbatim,
     WholeRule,
@@ -29,6 +30,7 @@ from aether_deploy.config.nodes import (
     Node,
     NumberNode,
     OptionalNode,
+    TaggedNode,
     TextNode,
     UnionNode,
     VerbatimNode,
@@ -91,6 +93,8 @@ def _compile(annotation: Any, rules: tuple[Any, ...]) -> Node:
         return _compile(inner, (*more, *rules))
     if partial := _first(rules, Partial):
         return PartialNode(partial)
+    if tagged := _first(rules, Tagged):
+        return TaggedNode(tagged)
     if verbatim := _first(rules, Verbatim):
         return VerbatimNode(verbatim)
     if origin in (typing.Union, types.UnionType):

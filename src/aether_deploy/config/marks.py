@@ -119,3 +119,15 @@ class Placeholders(msgspec.Struct, frozen=True):
     """Names that ``{name}`` stands for in this text."""
 
     names: tuple[str, ...]
+
+
+class Tagged(msgspec.Struct, frozen=True):
+    """One of several Config classes: a field of the value says which.
+
+    Attributes:
+        field: The field, which every value has.
+        types: Returns the classes by its word; called on first use, so that classes may load late.
+    """
+
+    field: str
+    types: Callable[[], Mapping[str, Any]]

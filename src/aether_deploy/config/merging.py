@@ -10,7 +10,16 @@ from typing import Any
 from aether_deploy.config.base import spec_of
 from aether_deploy.config.compiling import PartialNode
 from aether_deploy.config.marks import Keyed
-from aether_deploy.config.nodes import AnyNode, ConfigNode, ListNode, MapNode, Node, OptionalNode, VerbatimNode
+from aether_deploy.config.nodes import (
+    AnyNode,
+    ConfigNode,
+    ListNode,
+    MapNode,
+    Node,
+    OptionalNode,
+    TaggedNode,
+    VerbatimNode,
+)
 
 _ANY = AnyNode()
 
@@ -26,11 +35,24 @@ def child(node: Node, step: object) -> Node:
         case PartialNode():
             field = spec_of(node.partial.cls).by_name.get(str(step))
             return field.node if field else _ANY
+        case TaggedNode():
+            known = (spec_of(cls).by_name.get(str(step)) for cls in node.tagged.types().values())
+            return next((field.node for field in known if field), _ANY)
         case MapNode():
             return node.value
         case ListNode():
             return node.item
     return _ANY
+
+
+def narrowed(node: Node, *values: object) -> Node:
+    """Return the node of the one type that ``values`` are of, where ``node`` stands for several told by a field.
+
+    The first of the values that says its type decides; where none does, the node stays as it is.
+    """
+    if isinstance(node, OptionalNode):
+        return narrowed(node.inner, *values)
+    return node.chosen(*values) or node if isinstance(node, TaggedNode) else node
 
 
 def list_key(node: Node) -> Keyed | None:
@@ -49,6 +71,7 @@ def merge(base: object, overlay: object, node: Node, *, keep_null: bool = False)
     """Return ``base`` with ``overlay`` laid over it, by the type of ``node``. Neither is changed."""
     if is_verbatim(node):
         return overlay
+    node = narrowed(node, overlay, base) if isinstance(node, TaggedNode) else node
     if type(overlay) is dict or isinstance(overlay, Mapping):
         return _merge_maps(base if isinstance(base, Mapping) else {}, overlay, node, keep_null)
     keyed = list_key(node)
@@ -84,6 +107,8 @@ def _knows(node: Node, key: str) -> bool:
             return key in spec_of(node.cls).by_name
         case PartialNode():
             return key in spec_of(node.partial.cls).by_name
+        case TaggedNode():
+            return any(key in spec_of(cls).by_name for cls in node.tagged.types().values())
     return True
 
 

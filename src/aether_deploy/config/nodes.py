@@ -16,6 +16,7 @@ from aether_deploy.config.marks import (
     Keyed,
     NumberRule,
     Placeholders,
+    Tagged,
     TextRule,
     Verbatim,
     WholeRule,
@@ -295,6 +296,38 @@ class ConfigNode(Node):
 
     def read(self, raw: object, path: Path, sink: Sink) -> Any:
         return self.cls.read_values(raw, path, sink)
+
+
+class TaggedNode(Node):
+    """One of several Config classes, told by a field: ``kind: postgres``."""
+
+    __slots__ = ("tagged",)
+    expects = "a mapping"
+
+    def __init__(self, tagged: Tagged) -> None:
+        self.tagged = tagged
+
+    def chosen(self, *raws: object) -> ConfigNode | None:
+        """Return the node of the class that the first of ``raws`` with a known word names."""
+        types = self.tagged.types()
+        for raw in raws:
+            word = raw.get(self.tagged.field) if isinstance(raw, Mapping) else getattr(raw, self.tagged.field, None)
+            if isinstance(word, str) and word in types:
+                return ConfigNode(types[word])
+        return None
+
+    def read(self, raw: object, path: Path, sink: Sink) -> Any:
+        node = self.chosen(raw)
+        if node is not None:
+            return node.read(raw, path, sink)
+        if not isinstance(raw, Mapping):
+            return self.refuse(raw, path, sink, "write a mapping: { ... }")
+        field, known = self.tagged.field, ", ".join(self.tagged.types())
+        if field not in raw:
+            return sink.fault(path, f"lacks '{field}'", f"add {field}: one of {known}")
+        word = raw[field]
+        fix = suggestion(str(word), self.tagged.types(), f"known are {known}")
+        return sink.fault((path, field), f"no {field} that is known", fix, value=shown(word))
 
 
 class VerbatimNode(Node):

@@ -22,6 +22,7 @@ from aether_deploy.config.nodes import (
     Node,
     NumberNode,
     OptionalNode,
+    TaggedNode,
     TextNode,
     UnionNode,
     VerbatimNode,
@@ -107,6 +108,8 @@ class _Definitions:
             case PartialNode():
                 kind = "overlay" if node.partial.overlay or flavour == "overlay" else "entry"
                 return self.reference(node.partial.cls, kind, node.partial.required)
+            case TaggedNode():
+                return self._tagged(node, inner, ())
             case ListNode():
                 required = (node.keyed.field,) if node.keyed else ()
                 unique = {"uniqueItems": True} if node.distinct else {}
@@ -127,7 +130,20 @@ class _Definitions:
         """An item of a named list always says its name, even in an overlay."""
         if isinstance(item, ConfigNode) and flavour != "full":
             return self.reference(item.cls, flavour, required)
+        if isinstance(item, TaggedNode):
+            return self._tagged(item, flavour, required)
         return self.node(item, flavour)
+
+    def _tagged(self, node: TaggedNode, flavour: str, required: tuple[str, ...]) -> dict[str, Any]:
+        """An overlay may leave the word out, because what it is laid over has it."""
+        field, types = node.tagged.field, node.tagged.types()
+        if flavour != "full":
+            return {"anyOf": [self.reference(cls, flavour, required) for cls in types.values()]}
+        branches = [
+            {"if": {"properties": {field: {"const": word}}}, "then": self.reference(cls, flavour, ())}
+            for word, cls in types.items()
+        ]
+        return {"type": "object", "required": [field], "properties": {field: {"enum": list(types)}}, "allOf": branches}
 
 
 def _scalar(node: Node) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from aether_deploy.platform.config import Platform
 from aether_deploy.platform.encrypted import read_encrypted
 from aether_deploy.platform.expansion import Steps
 from aether_deploy.platform.placing import at_layer, site_configs
-from aether_deploy.platform.secrets import path_of, path_steps, secrets_used
+from aether_deploy.platform.secrets import path_of, path_steps, secrets_at
 from aether_deploy.problems import ConfigError, Problem, shown
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -101,8 +101,8 @@ def _read_encrypted(platform: Platform, folder: str, files: dict[str, bytes]) ->
         return
     unread: set[tuple[str, str]] = set()
     for site in platform.sites:
-        for use in secrets_used(config for _, config in site_configs(platform, site).values()):
-            path = path_of(platform, site, use.name)
+        for namespace, use in secrets_at(platform, site):
+            path = path_of(platform, site, use.name, namespace)
             name = os.path.join(folder, path)
             try:
                 if path not in files:
@@ -113,7 +113,7 @@ def _read_encrypted(platform: Platform, folder: str, files: dict[str, bytes]) ->
                     yield at, _unread(error, path, at, f"encrypt Secret '{use.name}' into it, or correct the path")
                 unread.add((use.name, path))
                 continue
-            _, problems = read_encrypted(secrets.provider, use, platform.namespace, files[path], name)
+            _, problems = read_encrypted(secrets.provider, use, namespace, files[path], name)
             yield from ((("secrets",), problem) for problem in problems)
 
 

@@ -7,15 +7,15 @@ from aether_deploy.fleet.deviations import deviations
 from aether_deploy.fleet.network import render_network_policy, render_services
 from aether_deploy.fleet.pod import (
     config_data,
-    content_checksum,
     metadata_of,
     pod_template,
 )
 from aether_deploy.fleet.scaling import scaling_bodies
-from aether_deploy.fleet.surroundings import Surroundings
-from aether_deploy.fleet.waivers import waiver_annotations
 from aether_deploy.manifest.labels import selector_labels
 from aether_deploy.manifest.value import Manifest, in_apply_order
+from aether_deploy.pods.fragments import content_checksum
+from aether_deploy.pods.surroundings import Surroundings
+from aether_deploy.pods.waivers import waiver_annotations
 from aether_deploy.quantities import canonical
 from aether_deploy.scaling.hpa import scaling_annotations
 from aether_deploy.scaling.modes import minor_of

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from aether_deploy.config.base import FILLED, Config, plain, rule, spec_of
 from aether_deploy.config.compiling import compile_type
-from aether_deploy.config.marks import Distinct, Keyed, OneOf, Placeholders, PythonOnly
+from aether_deploy.config.marks import Distinct, Keyed, PythonOnly
 from aether_deploy.config.merging import merge
 from aether_deploy.config.sink import Sink
 from aether_deploy.config.types import (
@@ -24,10 +24,12 @@ from aether_deploy.config.types import (
 )
 from aether_deploy.fleet import rules, rules_running
 from aether_deploy.fleet.defaults import CONTAINER_RESOURCES, class_defaults, http_port, opened
-from aether_deploy.fleet.parts import (
+from aether_deploy.placement.config import TopologyConfig
+from aether_deploy.pods.parts import (
     ContainerConfig,
     DisruptionBudgetConfig,
     DrainConfig,
+    Endpoint,
     ExposeConfig,
     IdentityConfig,
     MetricsConfig,
@@ -37,19 +39,15 @@ from aether_deploy.fleet.parts import (
     TolerationConfig,
     UpdateConfig,
 )
-from aether_deploy.fleet.storage import ConfigFile, PvcConfig, SecretFile, VolumeConfig
-from aether_deploy.fleet.surroundings import Surroundings
-from aether_deploy.fleet.waivers import WAIVERS
-from aether_deploy.placement.config import TopologyConfig
+from aether_deploy.pods.storage import ConfigFile, PvcConfig, SecretFile, VolumeConfig
+from aether_deploy.pods.surroundings import Surroundings
+from aether_deploy.pods.waivers import WaiverName
 from aether_deploy.probes.config import ProbeConfig
 from aether_deploy.scaling.config import CustomMetric, ScalingConfig
 from aether_deploy.scaling.modes import drain_secs
 
 UNPLACED = "unplaced"
 """Namespace of an entry until its platform places it: only that knows the environment."""
-
-Endpoint = Annotated[str, Placeholders(("region", "environment", "cluster"))]
-WaiverName = Annotated[str, OneOf(tuple(WAIVERS))]
 
 
 class WorkloadKind(StrEnum):

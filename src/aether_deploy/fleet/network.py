@@ -6,21 +6,17 @@ from typing import Any
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.deviations import deviations
 from aether_deploy.fleet.pod import metadata_of
-from aether_deploy.fleet.surroundings import Peer, Surroundings
-from aether_deploy.fleet.waivers import waiver_annotations
 from aether_deploy.manifest.labels import POD_INDEX, selector_labels
-
-NAMESPACE_NAME = "kubernetes.io/metadata.name"
-# Cloud DNS and NodeLocal DNSCache answer on link-local addresses, which no pod selector matches.
-LINK_LOCAL = "169.254.0.0/16"
-INTERNAL_ANNOTATIONS = {
-    "aws": {
-        "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
-        "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
-    },
-    "gcp": {"networking.gke.io/load-balancer-type": "Internal"},
-    "azure": {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"},
-}
+from aether_deploy.pods.network import (
+    INTERNAL_ANNOTATIONS,
+    blocks,
+    dns_egress,
+    monitoring_ingress,
+    pods_of,
+    policy_body,
+)
+from aether_deploy.pods.surroundings import Peer, Surroundings
+from aether_deploy.pods.waivers import waiver_annotations
 
 
 def service_ports(config: DeploymentConfig, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -114,18 +110,8 @@ def _service(
 
 def render_network_policy(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
     """Return the policy of a workload's pods: what ``uses``, ``expose``, monitoring and DNS need, no more."""
-    ingress = _ingress(config, surroundings)
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": metadata_of(config, surroundings),
-        "spec": {
-            "podSelector": {"matchLabels": selector_labels(config.name)},
-            "policyTypes": ["Ingress", "Egress"],
-            **({"ingress": ingress} if ingress else {}),  # an API server drops an empty list; without one all is closed
-            "egress": _egress(config, surroundings),
-        },
-    }
+    metadata = metadata_of(config, surroundings)
+    return policy_body(metadata, config.name, _ingress(config, surroundings), _egress(config, surroundings))
 
 
 def _policy_ports(config: DeploymentConfig, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -135,44 +121,26 @@ def _policy_ports(config: DeploymentConfig, names: Sequence[str] | None = None) 
 def _ingress(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
     rules: list[dict[str, Any]] = []
     if surroundings.used_by:
-        rules.append({"from": [_pods_of(peer) for peer in surroundings.used_by], "ports": _policy_ports(config)})
+        rules.append({"from": [pods_of(peer) for peer in surroundings.used_by], "ports": _policy_ports(config)})
     if config.expose is not None:
         rules.append({"ports": _policy_ports(config, config.expose.ports)})
     if config.metrics is not None:
-        where = surroundings.monitoring_namespace
-        selector = {"matchLabels": {NAMESPACE_NAME: where}} if where else {}
         ports = _policy_ports(config, (config.metrics.port,))
-        rules.append({"from": [{"namespaceSelector": selector}], "ports": ports})
+        rules.append(monitoring_ingress(surroundings.monitoring_namespace, ports))
     if config.network.allow_from:
-        blocks = [{"ipBlock": {"cidr": cidr}} for cidr in config.network.allow_from]
-        rules.append({"from": blocks, "ports": _policy_ports(config)})
+        rules.append({"from": blocks(config.network.allow_from), "ports": _policy_ports(config)})
     return [each for each in rules if each["ports"]]
 
 
 def _egress(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
-    rules: list[dict[str, Any]] = [
-        {
-            "to": [
-                {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: "kube-system"}}},
-                {"ipBlock": {"cidr": LINK_LOCAL}},
-            ],
-            "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-        }
-    ]
+    rules: list[dict[str, Any]] = [dns_egress()]
     for name in config.uses:
         peer = surroundings.uses.get(name, Peer(name=name))
         ports = [{"protocol": protocol, "port": number} for _, number, protocol in peer.ports]
-        allowed: dict[str, Any] = {} if peer.external else {"to": [_pods_of(peer)]}
+        allowed: dict[str, Any] = {} if peer.external else {"to": [pods_of(peer)]}
         if peer.external and config.network.allow_to:
             continue  # the blocks below lead there
         rules.append({**allowed, **({"ports": ports} if ports else {})})
     if config.network.allow_to:
-        rules.append({"to": [{"ipBlock": {"cidr": cidr}} for cidr in config.network.allow_to]})
+        rules.append({"to": blocks(config.network.allow_to)})
     return rules
-
-
-def _pods_of(peer: Peer) -> dict[str, Any]:
-    pods: dict[str, Any] = {"podSelector": {"matchLabels": selector_labels(peer.name)}}
-    if peer.namespace is not None:
-        pods = {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: peer.namespace}}, **pods}
-    return pods

@@ -1,21 +1,29 @@
 """The pod of a workload: containers, volumes, identity, scheduling."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aether_deploy.config.sink import UNCARRIED
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.fleet.parts import ContainerConfig, PreStopConfig, ResourceRequirements
-from aether_deploy.fleet.surroundings import Peer, Surroundings
-from aether_deploy.fleet.waivers import joined_annotations
 from aether_deploy.manifest.labels import object_labels, selector_labels
 from aether_deploy.placement.config import Neighbour, affinity_fragment, spread_fragment
+from aether_deploy.pods.fragments import (
+    SECRET_MODE,
+    bare_container,
+    container_security,
+    mount_fragment,
+    pod_security,
+    pre_stop_fragment,
+    resources_fragment,
+    toleration_fragment,
+)
+from aether_deploy.pods.parts import ContainerConfig, PreStopConfig
+from aether_deploy.pods.surroundings import Peer, Surroundings
+from aether_deploy.pods.waivers import joined_annotations
 from aether_deploy.probes.config import Probe, ProbeConfig, probe_fragment
 from aether_deploy.problems import ConfigError, Problem
 from aether_deploy.quantities import canonical
 
-SECRET_MODE = 0o440  # the pod's group reads, nobody writes; Kubernetes wants it decimal
 COMPONENTS = {"worlds": "world", "services": "service"}
 
 
@@ -98,14 +106,6 @@ def _add_content(name: str, content: bytes, data: dict[str, str], binary: dict[s
     binary[name] = base64.b64encode(content).decode("ascii")
 
 
-def content_checksum(data: Mapping[str, str], binary: Mapping[str, str]) -> str:
-    """Return 16 hex digits that change with any content: they roll the pods when a file changes."""
-    import hashlib
-
-    text = json.dumps([data, binary], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def pod_template(config: DeploymentConfig, surroundings: Surroundings, checksum: str | None) -> dict[str, Any]:
     """Return ``spec.template`` of the workload."""
     annotations = dict(config.annotations)
@@ -126,14 +126,7 @@ def _pod_spec(config: DeploymentConfig, surroundings: Surroundings) -> dict[str,
     }
     if config.priority_class is not None:
         spec["priorityClassName"] = config.priority_class
-    spec["securityContext"] = {
-        "runAsNonRoot": True,
-        "runAsUser": identity.run_as_user,
-        "runAsGroup": identity.run_as_group,
-        "fsGroup": identity.fs_group,
-        "fsGroupChangePolicy": "OnRootMismatch",
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+    spec["securityContext"] = pod_security(identity)
     spec["terminationGracePeriodSeconds"] = config.grace_secs
     if config.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in config.pull_secrets]
@@ -141,7 +134,7 @@ def _pod_spec(config: DeploymentConfig, surroundings: Surroundings) -> dict[str,
         spec["nodeSelector"] = dict(sorted(config.node_selector.items()))
     spec["affinity"] = affinity_fragment(config.topology, selector, _neighbours(config, surroundings))
     if config.tolerations:
-        spec["tolerations"] = [_toleration(each) for each in config.tolerations]
+        spec["tolerations"] = [toleration_fragment(each) for each in config.tolerations]
     revision_label = None if config.is_stateful else "pod-template-hash"
     spec["topologySpreadConstraints"] = spread_fragment(config.topology, selector, revision_label=revision_label)
     first = [_further_container(config, each, sidecar=False) for each in config.init_containers if each.enabled]
@@ -163,22 +156,10 @@ def _neighbours(config: DeploymentConfig, surroundings: Surroundings) -> list[Ne
     return found
 
 
-def _toleration(toleration: Any) -> dict[str, Any]:
-    fields = {
-        "key": toleration.key,
-        "operator": toleration.operator,
-        "value": toleration.value,
-        "effect": toleration.effect,
-        "tolerationSeconds": toleration.toleration_secs,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
 def _main_container(config: DeploymentConfig, surroundings: Surroundings) -> dict[str, Any]:
     ports = _container_ports(config)
     port_names = {port["containerPort"]: port["name"] for port in ports if port["protocol"] == "TCP"}
-    container = _container(
-        config,
+    container = bare_container(
         name=config.name,
         image=config.image,
         command=config.command,
@@ -186,19 +167,18 @@ def _main_container(config: DeploymentConfig, surroundings: Surroundings) -> dic
         env={**_peer_env(surroundings.uses, config), **config.env},
     )
     container["ports"] = ports
-    container["resources"] = _resources(config.resources)
+    container["resources"] = resources_fragment(config.resources)
     for name, probe in config.probes.all():
         container[f"{name}Probe"] = probe_fragment(probe, port_names)
     if isinstance(config.drain.pre_stop, PreStopConfig):
-        container["lifecycle"] = {"preStop": _pre_stop(config.drain.pre_stop, port_names)}
-    container["securityContext"] = _security_context(config)
+        container["lifecycle"] = {"preStop": pre_stop_fragment(config.drain.pre_stop, port_names)}
+    container["securityContext"] = container_security(config.identity)
     container["volumeMounts"] = _main_mounts(config)
     return container
 
 
 def _further_container(config: DeploymentConfig, container: ContainerConfig, *, sidecar: bool) -> dict[str, Any]:
-    rendered = _container(
-        config,
+    rendered = bare_container(
         name=container.name,
         image=container.image,
         command=container.command,
@@ -207,32 +187,13 @@ def _further_container(config: DeploymentConfig, container: ContainerConfig, *, 
     )
     if sidecar:
         rendered["restartPolicy"] = "Always"
-    rendered["resources"] = _resources(container.resources)
-    rendered["securityContext"] = _security_context(config)
-    mounts = [_mount(mount.volume, mount.path, read_only=mount.read_only) for mount in container.mounts]
+    rendered["resources"] = resources_fragment(container.resources)
+    rendered["securityContext"] = container_security(config.identity)
+    mounts = [mount_fragment(mount.volume, mount.path, read_only=mount.read_only) for mount in container.mounts]
     if not any(mount.path == "/tmp" for mount in container.mounts):
-        mounts.append(_mount("tmp", "/tmp"))
+        mounts.append(mount_fragment("tmp", "/tmp"))
     rendered["volumeMounts"] = mounts
     return rendered
-
-
-def _container(
-    config: DeploymentConfig,
-    *,
-    name: str,
-    image: str,
-    command: Sequence[str],
-    args: Sequence[str],
-    env: Mapping[str, str],
-) -> dict[str, Any]:
-    container: dict[str, Any] = {"name": name, "image": image, "imagePullPolicy": "Always"}
-    if command:
-        container["command"] = list(command)
-    if args:
-        container["args"] = list(args)
-    if env:
-        container["env"] = [{"name": key, "value": env[key]} for key in sorted(env)]
-    return container
 
 
 def _peer_env(peers: Mapping[str, Peer], config: DeploymentConfig) -> dict[str, str]:
@@ -269,64 +230,24 @@ def _probe_ports(probes: ProbeConfig) -> list[int]:
     return [probe.port for _, probe in probes.all() if isinstance(probe, Probe) and probe.port is not None]
 
 
-def _resources(resources: ResourceRequirements) -> dict[str, Any]:
-    limits = {"cpu": resources.cpu_limit} if resources.cpu_limit is not None else {}
-    limits |= {"memory": resources.memory_limit, "ephemeral-storage": resources.ephemeral_limit}
-    requests = {
-        "cpu": resources.cpu_request,
-        "memory": resources.memory_request,
-        "ephemeral-storage": resources.ephemeral_request,
-    }
-    return {
-        "requests": {name: canonical(amount) for name, amount in requests.items()},
-        "limits": {name: canonical(amount) for name, amount in limits.items()},
-    }
-
-
-def _pre_stop(stop: PreStopConfig, port_names: Mapping[int, str]) -> dict[str, Any]:
-    if stop.path is not None and stop.port is not None:
-        return {"httpGet": {"path": stop.path, "port": port_names.get(stop.port, stop.port)}}
-    if stop.command:
-        return {"exec": {"command": list(stop.command)}}
-    return {"sleep": {"seconds": stop.sleep_secs}}
-
-
-def _security_context(config: DeploymentConfig) -> dict[str, Any]:
-    return {
-        "runAsNonRoot": True,
-        "runAsUser": config.identity.run_as_user,
-        "runAsGroup": config.identity.run_as_group,
-        "privileged": False,
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-def _mount(volume: str, path: str, *, sub_path: str | None = None, read_only: bool = False) -> dict[str, Any]:
-    mount: dict[str, Any] = {"name": volume, "mountPath": path}
-    if sub_path is not None:
-        mount["subPath"] = sub_path
-    if read_only:
-        mount["readOnly"] = True
-    return mount
-
-
 def _main_mounts(config: DeploymentConfig) -> list[dict[str, Any]]:
-    mounts = [_mount("tmp", "/tmp")]
+    mounts = [mount_fragment("tmp", "/tmp")]
     if config.pvc is not None:
-        mounts.append(_mount("wal", config.pvc.mount_path))
+        mounts.append(mount_fragment("wal", config.pvc.mount_path))
     mounts += [
-        _mount("config", file.path, sub_path=file.name, read_only=True) for file in config.config_files if file.enabled
+        mount_fragment("config", file.path, sub_path=file.name, read_only=True)
+        for file in config.config_files
+        if file.enabled
     ]
     mounts += [
-        _mount(f"secret-{file.name}", file.path, sub_path=file.key, read_only=True)
+        mount_fragment(f"secret-{file.name}", file.path, sub_path=file.key, read_only=True)
         for file in config.secret_files
         if file.enabled
     ]
     mounts += [
-        _mount(volume.name, volume.path, read_only=volume.read_only) for volume in config.volumes if volume.enabled
+        mount_fragment(volume.name, volume.path, read_only=volume.read_only)
+        for volume in config.volumes
+        if volume.enabled
     ]
     return mounts
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aether_deploy.config.base import Fault
-from aether_deploy.fleet.parts import PreStopConfig
+from aether_deploy.pods.parts import PreStopConfig
 
 if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig

@@ -5,8 +5,8 @@ from typing import Any
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.fleet.deviations import deviations
 from aether_deploy.fleet.pod import metadata_of
-from aether_deploy.fleet.surroundings import Surroundings
-from aether_deploy.fleet.waivers import waiver_annotations
+from aether_deploy.pods.surroundings import Surroundings
+from aether_deploy.pods.waivers import waiver_annotations
 from aether_deploy.problems import ConfigError, Problem
 from aether_deploy.scaling.hpa import autoscaler
 from aether_deploy.scaling.keda import scaled_object

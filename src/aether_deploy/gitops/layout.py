@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aether_deploy.gitops.stages import CLUSTER, MONITORING, WORKLOADS, wave_of
+from aether_deploy.gitops.stages import CLUSTER, DATA, MONITORING, WORKLOADS, wave_of
 from aether_deploy.gitops.tree import TreeFile, Unit
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.manifest.yaml_text import to_yaml
@@ -42,18 +42,19 @@ def cluster_unit(platform: Platform, rendered: ClusterManifests, made: Made | No
     waves = platform.gitops.engine == "argocd"
     made = {} if made is None else made
     files = folder_files(CLUSTER, rendered.cluster, wave=waves and wave_of(CLUSTER))
-    for folder in rendered.folders:
-        key = (id(folder.manifests), path := f"{rendered.namespace}/{folder.name}")
-        if key not in made:
-            made[key] = (folder.manifests, folder_files(path, folder.manifests, wave=waves and wave_of(WORKLOADS)))
-        files += made[key][1]
     tops = [CLUSTER]
     if rendered.monitoring:
         tops.append(MONITORING)
         files += folder_files(MONITORING, rendered.monitoring, wave=waves and wave_of(MONITORING))
-    if rendered.folders:
-        tops.append(rendered.namespace)
-        files.append(_kustomization(rendered.namespace, [folder.name for folder in rendered.folders]))
+    for namespace, folders in rendered.namespaces:
+        wave = waves and wave_of(WORKLOADS if namespace == rendered.namespace else DATA)
+        for folder in folders:
+            key = (id(folder.manifests), path := f"{namespace}/{folder.name}")
+            if key not in made:
+                made[key] = (folder.manifests, folder_files(path, folder.manifests, wave=wave))
+            files += made[key][1]
+        tops.append(namespace)
+        files.append(_kustomization(namespace, [folder.name for folder in folders]))
     files.append(_kustomization("", tops))
     return Unit(
         path=unit_path(platform, rendered.site.cluster),

@@ -4,8 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from aether_deploy.gitops.stages import CLUSTER, MONITORING, WORKLOADS
-from aether_deploy.platform.rendering import ClusterManifests
+from aether_deploy.gitops.stages import CLUSTER, DATA, MONITORING, WORKLOADS
+from aether_deploy.platform.rendering import ClusterManifests, Folder
 
 
 class RenderedCluster(msgspec.Struct, frozen=True):
@@ -44,12 +44,19 @@ def pieces_of(rendered: RenderedCluster) -> tuple[Piece, ...]:
     pieces = [Piece(CLUSTER, CLUSTER, CLUSTER, len(cluster.cluster))]
     if cluster.monitoring:
         pieces.append(Piece(MONITORING, MONITORING, MONITORING, len(cluster.monitoring)))
-    if rendered.split == "cluster" and cluster.folders:
-        objects = sum(len(folder.manifests) for folder in cluster.folders)
-        pieces.append(Piece(cluster.namespace, WORKLOADS, WORKLOADS, objects))
-    if rendered.split == "workload":
-        pieces += [
-            Piece(f"{cluster.namespace}/{folder.name}", WORKLOADS, folder.name, len(folder.manifests))
-            for folder in cluster.folders
-        ]
+    for namespace, folders in cluster.namespaces:
+        stage = WORKLOADS if namespace == cluster.namespace else DATA
+        if rendered.split == "cluster":
+            objects = sum(len(folder.manifests) for folder in folders)
+            pieces.append(Piece(namespace, stage, stage, objects))
+        else:
+            pieces += [
+                Piece(f"{namespace}/{folder.name}", stage, _piece_name(stage, folder), len(folder.manifests))
+                for folder in folders
+            ]
     return tuple(pieces)
+
+
+def _piece_name(stage: str, folder: Folder) -> str:
+    """Both namespaces may have a folder of Secrets, and a component is called beside where it runs."""
+    return folder.name if stage == WORKLOADS or folder.component is not None else f"{DATA}-{folder.name}"

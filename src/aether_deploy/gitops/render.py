@@ -6,6 +6,7 @@ from types import MappingProxyType
 from aether_deploy.gitops.engines import engine_units
 from aether_deploy.gitops.layout import Made, cluster_unit, unit_path
 from aether_deploy.gitops.pieces import RenderedCluster, pieces_of
+from aether_deploy.gitops.runbooks import runbook_units
 from aether_deploy.gitops.tree import Tree, Unit, build_tree
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.rendering import render_cluster
@@ -40,6 +41,7 @@ def render_tree(
         made: Made = {}
         units += [cluster_unit(platform, rendered.cluster, made) for rendered in here]
         units += engine_units(platform, here)
+        units += runbook_units(platform)
     return build_tree(units), clusters
 
 

@@ -9,7 +9,7 @@ from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.lab.client import ApiError, Client
 from aether_deploy.lab.nodes import FakeNode
 from aether_deploy.manifest.value import Manifest
-from aether_deploy.platform.secrets import secrets_brought, secrets_used
+from aether_deploy.platform.secrets import secrets_brought, secrets_named
 from aether_deploy.scaling.controller.keda import autoscaler_of_scaled_object
 
 _HTTP_CONFLICT = 409
@@ -27,9 +27,10 @@ def assumed_by(
     found += [f"StorageClass {name}" for name in storage_classes]
     found += _secret_stores(manifests)
     brought = secrets_brought(manifests)
+    found += [
+        f"Secret {namespace}/{name}" for namespace, name in secrets_named(manifests) if (namespace, name) not in brought
+    ]
     for config in workloads:
-        secrets = [use.name for use in secrets_used([config]) if (config.namespace, use.name) not in brought]
-        found += [f"Secret {config.namespace}/{name}" for name in secrets]
         if config.identity.service_account is not None:
             found.append(f"ServiceAccount {config.namespace}/{config.identity.service_account}")
         found += [f"PersistentVolumeClaim {config.namespace}/{claim}" for claim in _claims(config)]

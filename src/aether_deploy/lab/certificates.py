@@ -38,13 +38,23 @@ class Authority:
         _write(folder / f"{file}.crt", self.certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(
-        self, folder: Path, file: str, *, name: str, organisation: str | None = None, server: bool = False
+        self,
+        folder: Path,
+        file: str,
+        *,
+        name: str,
+        organisation: str | None = None,
+        server: bool = False,
+        peer: bool = False,
     ) -> None:
-        """Write ``<file>.crt`` and ``<file>.key``: for a client of that name, or for the server on this machine."""
+        """Write ``<file>.crt`` and ``<file>.key``: for a client of that name, for the server on this machine, or,
+        as a ``peer``, for one that is both.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        extensions: tuple[x509.ExtensionType, ...] = (x509.ExtendedKeyUsage([usage]),)
-        if server:
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH] if server or peer else []
+        usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if peer or not server else []
+        extensions: tuple[x509.ExtensionType, ...] = (x509.ExtendedKeyUsage(usages),)
+        if server or peer:
             names = [x509.DNSName(host) for host in ("localhost", "kubernetes", "kubernetes.default.svc")]
             extensions = (*extensions, x509.SubjectAlternativeName([*names, x509.IPAddress(_LOOPBACK)]))
         constraints = x509.BasicConstraints(ca=False, path_length=None)

@@ -33,8 +33,9 @@ class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
         kind: What they say in ``kind``.
         module: The Go module that has the file.
         version: Version of the module, with its ``v``.
-        hash: The module's hash, as go.sum has it.
-        path: The file inside the module.
+        hash: The module's hash, as go.sum has it; empty where no proxy of Go has the version, and the file is ours: a
+            copy without what we never write.
+        path: The file inside the module, or beside ours.
     """
 
     name: str
@@ -47,11 +48,14 @@ class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cached(self) -> Path:
-        """Where the file belongs in the user's cache, whether it is there or not."""
+        """Where the file belongs in the user's cache, whether it is there or not; or where it lies in this program."""
+        if not self.hash:
+            return _DEFINITIONS / self.path
         module = re.sub(r"/v\d+$", "", self.module).rpartition("/")[2]
         return cache_folder() / "crds" / module / self.version / Path(self.path).name
 
 
+_DEFINITIONS = Path(__file__).parent / "definitions"
 _OPERATOR = {
     "api_version": "monitoring.coreos.com/v1",
     "module": "github.com/prometheus-operator/prometheus-operator",
@@ -97,6 +101,15 @@ CUSTOM_KINDS = (
         version="v0.32.0",
         hash="h1:e/t+rIMMx0wvTo+/aq40t5lZHoe+kVASJ5oYHXZQWcU=",
         path="helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml",
+    ),
+    CustomKind(
+        name="postgresqls.acid.zalan.do",
+        api_version="acid.zalan.do/v1",
+        kind="postgresql",
+        module="github.com/zalando/postgres-operator",
+        version="v2.0.1",
+        hash="",
+        path="postgresqls.json",
     ),
 )
 

@@ -115,7 +115,7 @@ def rehearse(
         path=rendered.path,
         kubernetes=version,
         nodes=len(made),
-        zones=tuple(cluster.site.region.zone_names),
+        zones=tuple(cluster.site.zone_names),
         applied=tuple(applied),
         assumed=assumed_by(_workloads(cluster), _storage_classes(cluster), cluster.manifests),
         placement=placement,
@@ -128,7 +128,7 @@ def known_in(rendered: RenderedCluster, nodes: Nodes | None = None) -> Known:
     """Return what scenarios may name in a cluster."""
     cluster = rendered.cluster
     return Known(
-        zones=tuple(cluster.site.region.zone_names),
+        zones=tuple(cluster.site.zone_names),
         nodes=tuple(node.name for node in _nodes(cluster, nodes or Nodes())),
         workloads=tuple(folder.name for folder in cluster.folders if folder.config is not None),
     )
@@ -136,7 +136,7 @@ def known_in(rendered: RenderedCluster, nodes: Nodes | None = None) -> Known:
 
 def _nodes(cluster: ClusterManifests, shape: Nodes) -> tuple[FakeNode, ...]:
     made = fake_nodes(
-        cluster.site.region.zone_names,
+        cluster.site.zone_names,
         region=cluster.site.region.code,
         per_zone=shape.per_zone * pool_count(_workloads(cluster)),
         cpu=shape.cpu,

@@ -81,7 +81,7 @@ def clean_leftovers(parent: Path) -> list[Path]:
     for folder in sorted(parent.glob("run-*")):
         with contextlib.suppress(OSError), (folder / _LOCK).open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its owner lives, if this fails
-            _end_programs(folder)
+            end_programs(folder)
             shutil.rmtree(folder, ignore_errors=True)
             cleaned.append(folder)
     return cleaned
@@ -98,7 +98,8 @@ def programs_in(folder: Path) -> list[int]:
     return found
 
 
-def _end_programs(folder: Path) -> None:
+def end_programs(folder: Path) -> None:
+    """End the programs that were started for ``folder``; returns when they are gone, or after a while."""
     deadline = time.monotonic() + _GONE_SECS
     while (pids := programs_in(folder)) and time.monotonic() < deadline:
         for pid in pids:

@@ -8,10 +8,14 @@ import msgspec
 
 from aether_deploy.config.base import FILLED, Config, Fault, rule
 from aether_deploy.config.marks import Keyed, Partial, PythonOnly, TextRule
-from aether_deploy.config.types import DnsLabel, KubernetesVersion
+from aether_deploy.config.types import DnsLabel, ImageRef, KubernetesVersion
 from aether_deploy.fleet.config import DeploymentConfig
+from aether_deploy.infrastructure.component import ComponentConfig
+from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.platform import components as parts_of_data
 from aether_deploy.platform import references
 from aether_deploy.platform import secrets as used_secrets
+from aether_deploy.platform.components import Component, component_named, credential_files, estate_of
 from aether_deploy.platform.expansion import PLACEMENT_FIELDS, Expanded, entry_layers, expand_entry, iterate_entries
 from aether_deploy.platform.gitops_config import GitOpsConfig, pieces_are_told_apart
 from aether_deploy.platform.parts import (
@@ -46,12 +50,14 @@ class Platform(Config, dict=True):
     Attributes:
         name: The system's name; the namespace is ``<name>-<environment>``.
         kubernetes: The API version that is rendered for, ``v1.34`` to ``v1.37``, as text.
+        tools_image: Image of this program, which Jobs of components run; needed where a component has such a Job.
         regions: Where it runs: one cluster for each region. File order breaks ties.
         clusters: What differs for one cluster.
         links: Round trips between regions; left out, they are estimated from each region's ``location``.
         defaults: What workloads have in common.
         worlds: World servers, with the class defaults of durable workloads.
         services: Services around them, with the class defaults of stateless workloads.
+        components: The data plane; ``kind`` picks the type of each.
         observability: Monitoring.
         gitops: Which engine applies the tree, and from where.
         secrets: Where the Secrets come from that workloads use.
@@ -62,12 +68,14 @@ class Platform(Config, dict=True):
 
     name: SystemName
     kubernetes: KubernetesVersion
+    tools_image: ImageRef | None = None
     regions: Annotated[Sequence[RegionConfig], Keyed("code")]
     clusters: Annotated[Sequence[ClusterConfig], Keyed("name")] = ()
     links: Annotated[Sequence[LinkConfig], Keyed("between", pair=True)] = ()
     defaults: DefaultsConfig = FILLED
     worlds: Annotated[Sequence[Entry], Keyed("name")] = ()
     services: Annotated[Sequence[Entry], Keyed("name")] = ()
+    components: Annotated[Sequence[Component], Keyed("name")] = ()
     observability: ObservabilityConfig = FILLED
     gitops: GitOpsConfig = FILLED
     secrets: used_secrets.SecretsConfig = FILLED
@@ -97,6 +105,10 @@ class Platform(Config, dict=True):
                 for fault in expanded.faults:
                     yield references.fault_of_entry(self, view, fault)
 
+    component_regions_exist = rule(parts_of_data.component_regions_exist)
+    components_are_sound = rule(parts_of_data.components_are_sound)
+    component_balancers_stay_internal = rule(parts_of_data.component_balancers_stay_internal)
+    credentials_have_room = rule(parts_of_data.credentials_have_room)
     service_names_are_free = rule(references.service_names_are_free)
     callers_reach_what_they_use = rule(references.callers_reach_what_they_use)
     balancers_stay_internal = rule(references.balancers_stay_internal)
@@ -108,6 +120,15 @@ class Platform(Config, dict=True):
     external_metrics_have_one_server = rule(references.external_metrics_have_one_server)
     patched_regions_exist = rule(patched_regions_exist)
     pieces_are_told_apart = rule(pieces_are_told_apart)
+
+    @cached_property
+    def estate(self) -> Estate:
+        """Regions, datacenters and links as components see them."""
+        return estate_of(self)
+
+    def component(self, name: str) -> ComponentConfig | None:
+        """Return the component of that name; None where there is none."""
+        return component_named(self.components, name)
 
     @cached_property
     def entries(self) -> list[EntryView]:
@@ -166,14 +187,24 @@ class Platform(Config, dict=True):
         return f"{self.name}-{self.environment}"
 
     @property
+    def data_namespace(self) -> str:
+        """Namespace of the components."""
+        return f"{self.namespace}-data"
+
+    @property
     def sites(self) -> tuple[Site, ...]:
-        """The clusters that are rendered, in file order of their regions."""
+        """The clusters that are rendered: one for each region in file order, then those of witnesses alone."""
         versions = {cluster.name: cluster.kubernetes for cluster in self.clusters}
-        return tuple(
+        regions = [
             Site(region, region.cluster, versions.get(region.cluster) or self.kubernetes)
             for region in self.regions
             if region.enabled
-        )
+        ]
+        witnesses = [
+            Site(region, cluster, versions.get(cluster) or self.kubernetes, witness=True)
+            for region, cluster in parts_of_data.witness_clusters(self)
+        ]
+        return (*regions, *witnesses)
 
     def config_of(self, at: tuple[str, int], region: str) -> DeploymentConfig | None:
         """Return the entry at ``at`` as it runs in ``region``; None where it has faults."""
@@ -182,7 +213,8 @@ class Platform(Config, dict=True):
             return None
         known = self.placed_configs.get(id(expanded))
         if known is None:
+            files = (*expanded.config.secret_files, *credential_files(self, expanded.config))
             known = self.placed_configs[id(expanded)] = msgspec.structs.replace(
-                expanded.config, namespace=self.namespace
+                expanded.config, namespace=self.namespace, secret_files=files
             )
         return known

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from aether_deploy.config.base import Config, FieldSpec, plain, spec_of
 from aether_deploy.config.compiling import PartialNode, compile_type
 from aether_deploy.config.describe import field_descriptions, rule_of, summary_of, unit_of
-from aether_deploy.config.merging import child, list_key
+from aether_deploy.config.merging import child, list_key, narrowed
 from aether_deploy.config.nodes import (
     ConfigNode,
     ListNode,
@@ -17,6 +17,7 @@ from aether_deploy.config.nodes import (
     Node,
     NumberNode,
     OptionalNode,
+    TaggedNode,
     UnionNode,
     WholeNode,
 )
@@ -64,27 +65,42 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         return {name: getattr(self, name) for name in self.__struct_fields__}
 
 
-def explain_field(path: str, *, items_exist: bool = False) -> Explanation:
+def explain_field(
+    path: str, *, items_exist: bool = False, steps: Steps | None = None, values: object = UNSET
+) -> Explanation:
     """Return what the field at ``path`` is. List items may be left out or named: ``worlds.scaling``.
 
     Args:
-        path: The field's path.
+        path: The field's path. What each kind has of its own is asked by the kind: ``components.nats.streams``.
         items_exist: A step that is no field names an item; else it may be a field that is misspelt.
+        steps: The same path with items by their places.
+        values: The document, in which an item says its kind.
 
     Raises:
-        ConfigError: If there is no such field.
+        ConfigError: If there is no such field, or each kind has another one of that name.
     """
     node: Node = compile_type(Platform)
     owner: type[Config] = Platform
     field: FieldSpec | None = None
     names: list[str] = []  # the fields on the way, without items
     in_item = False
-    for step in _parsed(path):
-        node = _opened(node)
-        cls = _class_of(node)
-        known = spec_of(cls).by_name if cls else {}
+    for step in _parsed(path) if steps is None else steps:
+        item = isinstance(node, ListNode) and isinstance(step, int)
+        node = narrowed(_opened(node), values)
+        values = value_at(values, (step,))
+        if item:
+            node, in_item = narrowed(node, values), True
+            continue
+        if isinstance(node, TaggedNode) and step in node.tagged.types():
+            node, in_item = narrowed(node, {node.tagged.field: step}), True
+            continue
+        known: dict[str, FieldSpec] = {}
+        for cls in _classes_of(node):
+            known = {**spec_of(cls).by_name, **known}
         if step in known:
-            owner, field, in_item = cls or owner, known[str(step)], False
+            _refuse_ambiguous(path, str(step), node)
+            owner = next(cls for cls in _classes_of(node) if step in spec_of(cls).by_name)
+            field, in_item = known[str(step)], False
             if field.python_only is not None:
                 raise _refused(path, f"is not set in a file; {field.python_only}", "leave it out")
             node = field.node
@@ -97,6 +113,18 @@ def explain_field(path: str, *, items_exist: bool = False) -> Explanation:
             raise _unknown(path, str(step), known)
     found = _explanation(path or "$", owner, field, _opened(node), tuple(names))
     return msgspec.structs.replace(found, type=type_text(_opened(node)), default=None) if in_item else found
+
+
+def _refuse_ambiguous(path: str, step: str, node: Node) -> None:
+    """Refuse a field that several kinds have, each with another meaning."""
+    if not isinstance(node, TaggedNode):
+        return
+    types = node.tagged.types()
+    holders = {kind: spec_of(cls).by_name[step].node for kind, cls in types.items() if step in spec_of(cls).by_name}
+    if len({id(each) for each in holders.values()}) > 1:
+        before, _, after = path.partition(step)
+        ways = " or ".join(f"{before}{kind}.{step}{after}" for kind in holders)
+        raise _refused(path, f"is another field in each kind: {', '.join(holders)}", f"write {ways}")
 
 
 def _parsed(path: str) -> Steps:
@@ -137,18 +165,27 @@ def _opened(node: Node) -> Node:
     return node
 
 
-def _class_of(node: Node) -> type[Config] | None:
-    if isinstance(node, ConfigNode):
-        return node.cls  # type: ignore[no-any-return]
-    return node.partial.cls if isinstance(node, PartialNode) else None
+def _classes_of(node: Node) -> tuple[type[Config], ...]:
+    """Return the types whose fields a value of ``node`` may have: one, or one for each kind."""
+    match node:
+        case ConfigNode():
+            return (node.cls,)
+        case PartialNode():
+            return (node.partial.cls,)
+        case TaggedNode():
+            return tuple(node.tagged.types().values())
+    return ()
 
 
 def _explanation(
     path: str, owner: type[Config], field: FieldSpec | None, inner: Node, names: tuple[str, ...]
 ) -> Explanation:
-    cls = _class_of(inner)
-    words = field_descriptions(cls) if cls else {}
-    fields = {f.name: words.get(f.name, "") for f in spec_of(cls).fields if not f.python_only} if cls else {}
+    classes = _classes_of(inner)
+    cls = classes[0] if classes else None
+    fields: dict[str, str] = {}
+    for each in classes:
+        words = field_descriptions(each)
+        fields |= {f.name: words.get(f.name, "") for f in spec_of(each).fields if not f.python_only} | fields
     if field is None:
         return Explanation(path=path, description=summary_of(owner), type="a mapping", fields=fields)
     said = field_descriptions(owner).get(field.name) or summary_of(cls or owner)
@@ -222,8 +259,8 @@ def explain_value(path: str, document: Document, evaluation: Evaluation) -> tupl
     """
     assert evaluation.platform is not None
     bare, _, region = path.partition("@")
-    explanation = explain_field(bare, items_exist=True)
     steps = _steps(bare, evaluation.values)
+    explanation = explain_field(bare, items_exist=True, steps=steps, values=evaluation.values)
     if len(steps) > 1 and steps[0] in SECTIONS:
         return _explain_entry(explanation, path, steps, region, document, evaluation)
     if region:
@@ -270,7 +307,7 @@ def _steps(path: str, values: object) -> Steps:
             names = [_name_of(keyed.key_of(item), place) if keyed else "" for place, item in enumerate(values)]
             step = _place_in(names, step, path_text(found), path)
         found.append(step)
-        values, node = value_at(values, (step,)), child(node, step)
+        values, node = value_at(values, (step,)), child(narrowed(node, values), step)
         if len(found) == 2 and found[0] in SECTIONS:
             return (*found, *steps[2:])
     return tuple(found)

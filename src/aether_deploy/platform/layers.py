@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from aether_deploy.config.compiling import compile_type
-from aether_deploy.config.merging import child, list_key, merge
+from aether_deploy.config.merging import child, list_key, merge, narrowed
 from aether_deploy.config.nodes import Node
 from aether_deploy.config.sink import FAULTY, Sink, path_text
 from aether_deploy.patterns import Pattern
@@ -248,7 +248,7 @@ def _named(setting: Setting, values: object) -> Steps | None:
         if place is None:
             return None
         found.append(place)
-        values, node = value_at(values, (place,)), child(node, step)
+        values, node = value_at(values, (place,)), child(narrowed(node, values), step)
     return tuple(found)
 
 
@@ -270,6 +270,7 @@ def _with_value(setting: Setting, rest: Steps, values: Any, node: Node, done: St
     if not rest:
         return setting.value
     step, *more = rest
+    node = narrowed(node, values)
     if values is None and list_key(node) is not None:
         values = []  # a name leads to an item, and there is none yet
     place = _position(step, values, node)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from aether_deploy.fleet.waivers import WAIVERS, Bearer, Checks
+from aether_deploy.pods.waivers import WAIVERS, Bearer, Checks
 
 Body = Mapping[str, Any]
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.fleet.parts import IdentityConfig, NetworkConfig, PortConfig
-from aether_deploy.fleet.storage import ConfigFile, VolumeConfig
-from aether_deploy.fleet.surroundings import Surroundings
 from aether_deploy.manifest.labels import system_labels
 from aether_deploy.manifest.value import Manifest, in_apply_order
 from aether_deploy.manifest.yaml_text import to_yaml
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.parts import Site
+from aether_deploy.pods.parts import IdentityConfig, NetworkConfig, PortConfig
+from aether_deploy.pods.storage import ConfigFile, VolumeConfig
+from aether_deploy.pods.surroundings import Surroundings
 from aether_deploy.probes.config import Probe, ProbeConfig
 from aether_deploy.scaling.adapter import Served, adapter_config, recorded
 from aether_deploy.scaling.modes import mode_of, player_metric

@@ -42,8 +42,9 @@ class DatacenterConfig(Config):
         name: Its name.
         zone: The zone that its nodes are labelled with.
         cluster: The cluster that its nodes belong to; left out, the one named by the region's code.
-        role: ``full``, or ``witness``: it only votes. Nothing that is rendered keeps pods off its nodes: taint
-            them, where they are nodes of the region's cluster.
+        role: ``full``, or ``witness``: components may vote there, and hold no data. It may belong to a cluster of its
+            own, which outlives the region. Nothing that is rendered keeps pods off its nodes: taint them, where they
+            are nodes of the region's cluster.
         enabled: false takes it away, but keeps it known; its nodes are as for ``witness``.
     """
 
@@ -131,7 +132,7 @@ class LinkConfig(Config):
     Attributes:
         between: The two regions' codes, in any order.
         latency_ms: Round trip, milliseconds.
-        bandwidth_mbps: Bandwidth, megabits a second. Not read yet.
+        bandwidth_mbps: Bandwidth, megabits a second; `analyze` notes where it is not said and copies cross it.
     """
 
     between: Sequence[DnsLabel]
@@ -255,8 +256,18 @@ class Site(msgspec.Struct, frozen=True):
         region: The region that it is.
         cluster: Its name.
         kubernetes: The API version that is rendered for.
+        witness: It runs nothing but witnesses of components; ``region`` is the one that lists them.
     """
 
     region: RegionConfig
     cluster: str
     kubernetes: str
+    witness: bool = False
+
+    @property
+    def zone_names(self) -> tuple[str, ...]:
+        """The zones that its nodes are in, as far as anything is rendered for them."""
+        if not self.witness:
+            return self.region.zone_names
+        votes = (each for each in self.region.datacenters if each.role == "witness" and each.enabled)
+        return tuple(dict.fromkeys(each.zone for each in votes if each.cluster == self.cluster))

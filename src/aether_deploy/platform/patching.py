@@ -6,9 +6,6 @@ from typing import Any
 import msgspec
 
 from aether_deploy.config.base import Fault
-from aether_deploy.fleet.pod import content_checksum
-from aether_deploy.fleet.surroundings import NEWEST_KUBERNETES
-from aether_deploy.fleet.waivers import Bearer, Checks, checks_annotations, joined_annotations
 from aether_deploy.manifest.json_patch import json_patch, pointer_steps
 from aether_deploy.manifest.labels import COMPONENT, INSTANCE, MANAGED_BY, NAME, PART_OF
 from aether_deploy.manifest.merge_keys import KINDS, TYPES
@@ -26,6 +23,9 @@ from aether_deploy.platform.manifest_rules import (
     version_findings,
 )
 from aether_deploy.platform.patches import PatchConfig
+from aether_deploy.pods.fragments import content_checksum
+from aether_deploy.pods.surroundings import NEWEST_KUBERNETES
+from aether_deploy.pods.waivers import Bearer, Checks, checks_annotations, joined_annotations
 
 _IDENTITY: tuple[Steps, ...] = (
     ("apiVersion",),

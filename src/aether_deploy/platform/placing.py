@@ -58,6 +58,8 @@ def view_entries(platform: "Platform") -> list[EntryView]:
 def site_configs(platform: "Platform", site: Site) -> dict[str, tuple[EntryView, DeploymentConfig]]:
     """Return the workloads that run at ``site`` and are sound, by name."""
     known = platform.configs_by_region
+    if site.witness:
+        return {}
     if site.region.code not in known:
         known[site.region.code] = _site_configs(platform, site)
     return known[site.region.code]

@@ -11,10 +11,12 @@ import msgspec
 from aether_deploy.config.base import Fault
 from aether_deploy.fleet.bundle import STATEFUL_MAX_UNAVAILABLE_SINCE
 from aether_deploy.fleet.network import owns_service
-from aether_deploy.fleet.surroundings import NEWEST_KUBERNETES
+from aether_deploy.platform.components import names_of_components, server_of
 from aether_deploy.platform.distance import round_trip_ms
 from aether_deploy.platform.expansion import iterate_entries
+from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView, at_layer, nearest, site_configs
+from aether_deploy.pods.surroundings import NEWEST_KUBERNETES
 from aether_deploy.problems import did_you_mean, suggestion
 from aether_deploy.scaling.modes import minor_of, mode_faults
 
@@ -30,7 +32,7 @@ def _names(platform: "Platform") -> dict[str, Mapping[str, Any]]:
     for _, _, entry in iterate_entries(platform.worlds, platform.services):
         if isinstance(entry.get("name"), str):
             found.setdefault(entry["name"], entry)
-    return found
+    return {**names_of_components(platform), **found}
 
 
 def versions_are_known(self: "Platform") -> Iterator[Fault]:
@@ -59,8 +61,8 @@ def versions_are_known(self: "Platform") -> Iterator[Fault]:
 
 
 def something_runs(self: "Platform") -> Iterator[Fault]:
-    if not self.worlds and not self.services:
-        yield Fault((), "lacks workloads", "add worlds or services")
+    if not self.worlds and not self.services and not self.components:
+        yield Fault((), "lacks workloads", "add worlds, services or components")
     if not any(region.enabled for region in self.regions):
         says = "no region is enabled" if self.regions else "lists no region"
         yield Fault(("regions",), says, "add a region, or enable one")
@@ -121,6 +123,10 @@ def names_are_distinct(self: "Platform") -> Iterator[Fault]:
         section = seen.setdefault(view.name, view.section)
         if view.name and section != view.section:
             yield Fault((*view.at, "name"), f"the name of one of the {section} too", "give it another name", view.name)
+    for place, component in enumerate(self.components):
+        if component.name in seen:
+            reason = f"the name of one of the {seen[component.name]} too"
+            yield Fault(("components", place, "name"), reason, "give it another name", component.name)
 
 
 def service_names_are_free(self: "Platform") -> Iterator[Fault]:
@@ -266,14 +272,14 @@ def callers_reach_what_they_use(self: "Platform") -> Iterator[Fault]:
                 if name in sound and not any(port.enabled for port in sound[name][1].ports):
                     at = at_layer(self, view, site, ("uses", place))
                     yield Fault(at, "listens on no port", f"give '{name}' a port, or remove it here", name)
-                if name in here or (there := nearest(self, name, site)) is None:
+                if name in here or (there := _elsewhere(self, name, site)) is None:
                     continue
                 at = at_layer(self, view, site, ("uses", place))
-                region, target = there
-                if target.endpoint is None:
+                code, endpoint = there
+                if endpoint is None:
                     yield Fault(
                         at,
-                        f"not placed in {site.region.code}, and has no endpoint to reach it at in {region.code}",
+                        f"not placed in {site.region.code}, and has no endpoint to reach it at in {code}",
                         f"give '{name}' an endpoint, or place it in {site.region.code}",
                         name,
                     )
@@ -285,6 +291,16 @@ def callers_reach_what_they_use(self: "Platform") -> Iterator[Fault]:
                         name,
                         "warning",
                     )
+
+
+def _elsewhere(platform: "Platform", name: str, site: Site) -> tuple[str, str | None] | None:
+    """Return the region in which ``name`` answers those at ``site``, and its endpoint; None where that is here."""
+    component = platform.component(name)
+    if component is None:
+        there = nearest(platform, name, site)
+        return there and (there[0].code, there[1].endpoint)
+    code = server_of(platform, component, site)
+    return None if code in (None, site.region.code) else (code, component.endpoint)
 
 
 def balancers_stay_internal(self: "Platform") -> Iterator[Fault]:

@@ -9,16 +9,25 @@ import msgspec
 from aether_deploy.config.sink import path_text
 from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.fleet.config import DeploymentConfig
-from aether_deploy.fleet.surroundings import Peer, Surroundings
+from aether_deploy.infrastructure.component import ComponentConfig
 from aether_deploy.manifest.labels import system_labels
-from aether_deploy.manifest.value import Manifest
+from aether_deploy.manifest.value import Manifest, in_apply_order
+from aether_deploy.platform.components import (
+    component_peer,
+    component_secrets,
+    components_at,
+    endpoint_of,
+    place_of,
+    server_of,
+)
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.monitoring import render_monitoring
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView, nearest, site_configs
 from aether_deploy.platform.secrets import FOLDER as SECRETS
 from aether_deploy.platform.secrets import SOURCE as SECRETS_SOURCE
-from aether_deploy.platform.secrets import render_secrets
+from aether_deploy.platform.secrets import render_secrets, secrets_used
+from aether_deploy.pods.surroundings import Peer, Surroundings
 from aether_deploy.problems import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -26,17 +35,20 @@ if TYPE_CHECKING:
 
 
 class Folder(msgspec.Struct, frozen=True):
-    """The objects of one workload in one cluster, or what brings the Secrets of all.
+    """The objects of one workload or component in one cluster, or what brings the Secrets of all.
 
     Attributes:
-        name: The workload's name, or ``secrets``.
+        name: The workload's or component's name, or ``secrets``.
         manifests: Its objects, in apply order.
-        config: The workload; None for ``secrets``, and where it runs elsewhere and only its Service stands here.
+        config: The workload; None for ``secrets`` and components, and where it runs elsewhere and only its Service
+            stands here.
+        component: The component, in whatever region its pods are.
     """
 
     name: str
     manifests: tuple[Manifest, ...]
     config: DeploymentConfig | None
+    component: ComponentConfig | None = None
 
     @property
     def brings_secrets(self) -> bool:
@@ -52,6 +64,8 @@ class ClusterManifests(msgspec.Struct, frozen=True):
         cluster: Objects of the cluster itself.
         folders: The workloads, by name.
         monitoring: What makes metrics readable for autoscalers.
+        data: The components, by name.
+        data_namespace: Namespace of the components.
     """
 
     site: Site
@@ -59,11 +73,19 @@ class ClusterManifests(msgspec.Struct, frozen=True):
     cluster: tuple[Manifest, ...]
     folders: tuple[Folder, ...]
     monitoring: tuple[Manifest, ...] = ()
+    data: tuple[Folder, ...] = ()
+    data_namespace: str = ""
 
     @property
     def manifests(self) -> tuple[Manifest, ...]:
-        workloads = (manifest for folder in self.folders for manifest in folder.manifests)
-        return (*self.cluster, *self.monitoring, *workloads)
+        rest = (manifest for folder in (*self.data, *self.folders) for manifest in folder.manifests)
+        return (*self.cluster, *self.monitoring, *rest)
+
+    @property
+    def namespaces(self) -> tuple[tuple[str, tuple[Folder, ...]], ...]:
+        """The namespaces that have folders, each with them: that of the components before that of the workloads."""
+        both = ((self.data_namespace, self.data), (self.namespace, self.folders))
+        return tuple((namespace, folders) for namespace, folders in both if folders)
 
 
 def render_cluster(platform: Platform, site: Site, files: Mapping[str, bytes]) -> ClusterManifests:
@@ -93,10 +115,15 @@ def render_patched(platform: Platform, site: Site, files: Mapping[str, bytes]) -
     """
     from aether_deploy.platform.patching import patch_objects  # of no use to those who patch nothing
 
-    known = platform.patched_by_region.get(site.region.code)
+    known = platform.patched_by_region.get(site.cluster)
     if known is None or known[0] is not files:
         cluster = _render_unpatched(platform, site, files)
-        waivers = {folder.manifests[0].source: folder.config.waivers for folder in cluster.folders if folder.config}
+        waivers = {
+            folder.manifests[0].source: owner.waivers
+            for _, folders in cluster.namespaces
+            for folder in folders
+            if (owner := folder.config or folder.component)
+        }
         patched = patch_objects(
             platform.patches,
             site.region.code,
@@ -104,7 +131,7 @@ def render_patched(platform: Platform, site: Site, files: Mapping[str, bytes]) -
             lambda each: waivers.get(each.source, {}),
             kubernetes=site.kubernetes,
         )
-        known = platform.patched_by_region[site.region.code] = (files, _with_objects(cluster, patched), patched)
+        known = platform.patched_by_region[site.cluster] = (files, _with_objects(cluster, patched), patched)
     return known[1:]
 
 
@@ -116,27 +143,90 @@ def _with_objects(cluster: ClusterManifests, patched: "Patched") -> ClusterManif
         return tuple(islice(objects, len(manifests)))
 
     own, monitoring = as_many(cluster.cluster), as_many(cluster.monitoring)
-    folders = tuple(msgspec.structs.replace(folder, manifests=as_many(folder.manifests)) for folder in cluster.folders)
-    return msgspec.structs.replace(cluster, cluster=own, monitoring=monitoring, folders=folders)
+    data, folders = (
+        tuple(msgspec.structs.replace(folder, manifests=as_many(folder.manifests)) for folder in group)
+        for group in (cluster.data, cluster.folders)
+    )
+    return msgspec.structs.replace(cluster, cluster=own, monitoring=monitoring, data=data, folders=folders)
 
 
 def _render_unpatched(platform: Platform, site: Site, files: Mapping[str, bytes]) -> ClusterManifests:
     here = site_configs(platform, site)
     used_by = _callers(here)
     external = _external_peers(platform, site, here)
+    data = _data_folders(platform, site, here, files)
     folders = []
     for name, (view, config) in here.items():
         around = _surroundings(platform, site, config, here, used_by.get(name, ()), external, files)
         folders.append(Folder(name, _manifests(platform, view, config, around), config))
     folders += [
-        Folder(name, (_external_service(platform, name, host, peer, source),), None)
+        Folder(name, (_external_service(platform, platform.namespace, name, host, peer, source),), None)
         for name, (peer, host, source) in external.items()
     ]
-    secrets = render_secrets(platform, site, [config for _, config in here.values()], files)
+    uses = secrets_used(config for _, config in here.values())
+    secrets = render_secrets(platform, site, platform.namespace, uses, files)
     folders += [Folder(SECRETS, secrets, None)] if secrets else []
     folders.sort(key=lambda folder: folder.name)
     monitoring = render_monitoring(platform, site, [config for _, config in here.values()])
-    return ClusterManifests(site, platform.namespace, (_namespace(platform),), tuple(folders), monitoring)
+    namespaces = [platform.namespace] if not site.witness else []
+    namespaces += [platform.data_namespace] if data else []
+    return ClusterManifests(
+        site,
+        platform.namespace,
+        tuple(_namespace(platform, name) for name in namespaces),
+        tuple(folders),
+        monitoring,
+        data,
+        platform.data_namespace,
+    )
+
+
+def _data_folders(
+    platform: Platform,
+    site: Site,
+    here: Mapping[str, tuple[EntryView, DeploymentConfig]],
+    files: Mapping[str, bytes],
+) -> tuple[Folder, ...]:
+    """Return the folders of the components that run at ``site``, and of those that are called from it."""
+    components = components_at(platform, site)
+    called = _callers(here)
+    folders = {}
+    for component in components:
+        callers = called.get(component.name, ())
+        users = tuple(msgspec.structs.replace(peer, namespace=platform.namespace) for peer in callers)
+        place = place_of(platform, site, _component_surroundings(platform, site, users))
+        source = f"components.{component.name}"
+        manifests = in_apply_order(Manifest(body, source) for body in component.render(place))
+        folders[component.name] = Folder(component.name, tuple(manifests), None, component)
+    for name in called:
+        used = platform.component(name)
+        if used is None or not used.enabled:
+            continue
+        code = server_of(platform, used, site)
+        if code in (None, site.region.code) or (host := endpoint_of(platform, used, str(code))) is None:
+            continue
+        peer, source = component_peer(platform, used, external=True), f"components.{name}"
+        outside = _external_service(platform, platform.data_namespace, name, host, peer, source)
+        own = folders[name].manifests if name in folders else ()
+        folders[name] = Folder(name, tuple(in_apply_order((*own, outside))), None, used)
+    place = place_of(platform, site, _component_surroundings(platform, site, ()))
+    uses = component_secrets(components, place)
+    if secrets := render_secrets(platform, site, platform.data_namespace, uses, files):
+        folders[SECRETS] = Folder(SECRETS, secrets, None)
+    return tuple(folders[name] for name in sorted(folders))
+
+
+def _component_surroundings(platform: Platform, site: Site, used_by: tuple[Peer, ...]) -> Surroundings:
+    watch = platform.observability
+    return Surroundings(
+        kubernetes=site.kubernetes,
+        system=platform.name,
+        provider=site.region.provider,
+        storage_class=site.region.storage_class,
+        used_by=used_by,
+        monitoring_namespace=watch.prometheus.namespace if watch.prometheus else None,
+        scrape_interval_secs=watch.scrape_interval_secs if watch.renders_pod_monitors else None,
+    )
 
 
 def _manifests(
@@ -198,8 +288,12 @@ def _surroundings(
     external: Mapping[str, tuple[Peer, str, str]],
     files: Mapping[str, bytes],
 ) -> Surroundings:
-    uses = {name: _peer(here[name][1]) if name in here else external[name][0] for name in config.uses}
+    uses = {name: _used(platform, site, name, here, external) for name in config.uses}
     near = {each.service: platform.namespace for each in config.topology.preferred_colocation if each.service in here}
+    data = {each.name for each in components_at(platform, site)}
+    near |= {
+        each.service: platform.data_namespace for each in config.topology.preferred_colocation if each.service in data
+    }
     watch = platform.observability
     return Surroundings(
         kubernetes=site.kubernetes,
@@ -217,7 +311,20 @@ def _surroundings(
     )
 
 
-def _namespace(platform: Platform) -> Manifest:
+def _used(
+    platform: Platform,
+    site: Site,
+    name: str,
+    here: Mapping[str, tuple[EntryView, DeploymentConfig]],
+    external: Mapping[str, tuple[Peer, str, str]],
+) -> Peer:
+    component = platform.component(name)
+    if component is not None:
+        return component_peer(platform, component, external=server_of(platform, component, site) != site.region.code)
+    return _peer(here[name][1]) if name in here else external[name][0]
+
+
+def _namespace(platform: Platform, name: str) -> Manifest:
     # Losing the Namespace loses every claim in it, so no engine may ever prune it.
     annotations = {
         "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
@@ -227,17 +334,17 @@ def _namespace(platform: Platform) -> Manifest:
         **system_labels(platform.name),
         **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("audit", "enforce", "warn")},
     }
-    metadata = {"name": platform.namespace, "labels": labels, "annotations": annotations}
+    metadata = {"name": name, "labels": labels, "annotations": annotations}
     return Manifest({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, "name")
 
 
-def _external_service(platform: Platform, name: str, host: str, peer: Peer, source: str) -> Manifest:
+def _external_service(platform: Platform, namespace: str, name: str, host: str, peer: Peer, source: str) -> Manifest:
     ports: list[dict[str, Any]] = [
         {"name": port, "port": number, "protocol": protocol} for port, number, protocol in peer.ports
     ]
     metadata = {
         "name": name,
-        "namespace": platform.namespace,
+        "namespace": namespace,
         "labels": system_labels(platform.name),
     }
     spec: dict[str, Any] = {"type": "ExternalName", "externalName": host}

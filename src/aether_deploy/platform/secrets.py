@@ -14,11 +14,13 @@ from aether_deploy.config.marks import Keyed, Placeholders, TextRule
 from aether_deploy.config.types import FileKey, NonEmpty, ObjectName
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.manifest.labels import system_labels
-from aether_deploy.manifest.value import Manifest
+from aether_deploy.manifest.value import Manifest, value_at
 from aether_deploy.patterns import Pattern
+from aether_deploy.platform.components import component_secrets, components_at, place_of
 from aether_deploy.platform.encrypted import PULL_TYPE, SecretUse, encrypted_body
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import site_configs
+from aether_deploy.pods.surroundings import Surroundings
 from aether_deploy.problems import suggestion
 
 if TYPE_CHECKING:
@@ -175,12 +177,32 @@ def secrets_brought(manifests: Iterable[Manifest]) -> set[tuple[str | None, str]
     return {(each.namespace, each.name) for each in manifests if each.kind in _KINDS}
 
 
-def path_of(platform: "Platform", site: Site, secret: str) -> str:
+def secrets_named(manifests: Iterable[Manifest]) -> tuple[tuple[str, str], ...]:
+    """Return namespace and name of every Secret that pods of ``manifests`` mount, read or pull images by, sorted."""
+    found: set[tuple[str, str]] = set()
+    for manifest in manifests:
+        job = value_at(manifest.body, ("spec", "jobTemplate")) or manifest.body
+        pod = value_at(job, ("spec", "template", "spec"))
+        if pod is not None and manifest.namespace is not None:
+            found |= {(manifest.namespace, name) for name in _secrets_of_pod(pod)}
+    return tuple(sorted(found))
+
+
+def _secrets_of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
+    yield from (each["name"] for each in pod.get("imagePullSecrets", ()))
+    yield from (each["secret"]["secretName"] for each in pod.get("volumes", ()) if "secret" in each)
+    for container in (*pod.get("initContainers", ()), *pod.get("containers", ())):
+        sources = [value_at(each, ("valueFrom", "secretKeyRef")) for each in container.get("env", ())]
+        sources += [each.get("secretRef") for each in container.get("envFrom", ())]
+        yield from (source["name"] for source in sources if source is not None)
+
+
+def path_of(platform: "Platform", site: Site, secret: str, namespace: str) -> str:
     """Return where a Secret is: its path in the store, or that of its file."""
     item = platform.secrets.item_of(secret)
     path = (item.path if item else None) or platform.secrets.path
     assert path is not None
-    return _filled(platform, site, secret, path)
+    return _filled(platform, site, secret, path, namespace)
 
 
 def path_steps(platform: "Platform", secret: str) -> tuple[str | int, ...]:
@@ -191,12 +213,12 @@ def path_steps(platform: "Platform", secret: str) -> tuple[str | int, ...]:
     return ("secrets", "path")
 
 
-def _filled(platform: "Platform", site: Site, secret: str, path: str) -> str:
+def _filled(platform: "Platform", site: Site, secret: str, path: str, namespace: str) -> str:
     words = {
         "environment": platform.environment,
         "region": site.region.code,
         "cluster": site.cluster,
-        "namespace": platform.namespace,
+        "namespace": namespace,
         "secret": secret,
     }
     for name, word in words.items():
@@ -204,15 +226,25 @@ def _filled(platform: "Platform", site: Site, secret: str, path: str) -> str:
     return path
 
 
+def secrets_at(platform: "Platform", site: Site) -> Iterator[tuple[str, SecretUse]]:
+    """Yield every Secret that a cluster needs, with its namespace: of the workloads, then of the components."""
+    for use in secrets_used(config for _, config in site_configs(platform, site).values()):
+        yield platform.namespace, use
+    place = place_of(platform, site, Surroundings())
+    for use in component_secrets(components_at(platform, site), place):
+        yield platform.data_namespace, use
+
+
 def render_secrets(
-    platform: "Platform", site: Site, configs: Iterable[DeploymentConfig], files: Mapping[str, bytes]
+    platform: "Platform", site: Site, namespace: str, uses: Iterable[SecretUse], files: Mapping[str, bytes]
 ) -> tuple[Manifest, ...]:
-    """Return what brings the Secrets of a cluster, one object for each, by name.
+    """Return what brings the Secrets of a namespace, one object for each, by name.
 
     Args:
         platform: The platform, without faults.
         site: The cluster.
-        configs: Its workloads.
+        namespace: The namespace.
+        uses: What its pods use.
         files: Content of every encrypted file, by its path.
 
     Raises:
@@ -222,16 +254,16 @@ def render_secrets(
     if secrets.provider == "existing":
         return ()
     bodies = []
-    for use in secrets_used(configs):
+    for use in uses:
         if secrets.encrypts:
-            path = path_of(platform, site, use.name)
-            bodies.append(encrypted_body(secrets.provider, use, platform.namespace, files.get(path), path))
+            path = path_of(platform, site, use.name, namespace)
+            bodies.append(encrypted_body(secrets.provider, use, namespace, files.get(path), path))
         else:
-            bodies.append(_external_secret(platform, site, use))
+            bodies.append(_external_secret(platform, site, use, namespace))
     return tuple(Manifest(body, SOURCE) for body in bodies)
 
 
-def _external_secret(platform: "Platform", site: Site, use: SecretUse) -> dict[str, Any]:
+def _external_secret(platform: "Platform", site: Site, use: SecretUse, namespace: str) -> dict[str, Any]:
     store = platform.secrets.store
     assert store is not None
     # Retain: a record that vanishes from the store must not take the Secret from pods that run.
@@ -242,22 +274,22 @@ def _external_secret(platform: "Platform", site: Site, use: SecretUse) -> dict[s
         "secretStoreRef": {"name": store.name, "kind": store.kind},
         "target": target,
         "refreshInterval": _REFRESH,
-        **_fetched(platform, site, use.name),
+        **_fetched(platform, site, use.name, namespace),
     }
     labels = system_labels(platform.name)
-    metadata = {"name": use.name, "namespace": platform.namespace, "labels": labels}
+    metadata = {"name": use.name, "namespace": namespace, "labels": labels}
     return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata, "spec": spec}
 
 
-def _fetched(platform: "Platform", site: Site, secret: str) -> dict[str, Any]:
+def _fetched(platform: "Platform", site: Site, secret: str, namespace: str) -> dict[str, Any]:
     """Return what is fetched: each key from its place, or all that is at the Secret's path."""
     item = platform.secrets.item_of(secret)
-    path = path_of(platform, site, secret)
+    path = path_of(platform, site, secret, namespace)
     if item is None or not item.keys:
         return {"dataFrom": [{"extract": {"key": path, **_WITHOUT_METADATA, **_AS_READ}}]}
     data = []
     for key in item.keys:
-        place = path if key.path is None else _filled(platform, site, secret, key.path)
+        place = path if key.path is None else _filled(platform, site, secret, key.path, namespace)
         remote = {"key": place, **_WITHOUT_METADATA}
         remote |= {} if key.property is None else {"property": key.property}
         data.append({"secretKey": key.name, "remoteRef": {**remote, **_AS_READ}})
@@ -278,6 +310,10 @@ def secrets_have_a_folder(self: "Platform") -> Iterator[Fault]:
                 "give it another name",
                 view.name,
             )
+    for place, component in enumerate(self.components):
+        if component.name == FOLDER:
+            reason = f"the name of the folder that provider {self.secrets.provider} needs"
+            yield Fault(("components", place, "name"), reason, "give it another name", component.name)
 
 
 def secret_items_are_used(self: "Platform") -> Iterator[Fault]:
@@ -286,6 +322,7 @@ def secret_items_are_used(self: "Platform") -> Iterator[Fault]:
     if len(configs) < len(placed):
         return  # a faulty workload may be the one that uses it
     used = [use.name for use in secrets_used(configs)]
+    used += [use.name for site in self.sites for _, use in secrets_at(self, site) if use.name not in used]
     for place, item in enumerate(self.secrets.items):
         if item.name not in used:
             fix = suggestion(item.name, used, f"remove it; used are {', '.join(used) or 'none'}")
@@ -296,7 +333,7 @@ def secret_keys_are_fetched(self: "Platform") -> Iterator[Fault]:
     seen = set()
     places = {item.name: place for place, item in enumerate(self.secrets.items) if item.keys}
     for site in self.sites if places else ():
-        for use in secrets_used(config for _, config in site_configs(self, site).values()):
+        for _, use in secrets_at(self, site):
             place = places.get(use.name)
             fetched = {key.name for key in self.secrets.items[place].keys} if place is not None else set()
             for key, why in use.needs():

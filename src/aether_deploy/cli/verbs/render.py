@@ -25,7 +25,7 @@ from aether_deploy.gitops.tree import JOURNAL_NAME, Tree
 from aether_deploy.manifest.value import in_apply_order
 from aether_deploy.manifest.yaml_text import to_yaml_documents
 from aether_deploy.platform.rendering import Folder
-from aether_deploy.platform.secrets import secrets_brought, secrets_used
+from aether_deploy.platform.secrets import secrets_brought, secrets_named
 
 
 @click.command()
@@ -149,7 +149,7 @@ def _print_tree(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, ou
     lines = []
     for rendered in clusters:
         site = rendered.cluster.site
-        zones = count(len(site.region.zone_names), "zone")
+        zones = "a witness" if site.witness else count(len(site.zone_names), "zone")
         lines.append(f"{os.path.join(output, rendered.path)}      {site.kubernetes}, {zones}")
         lines += _folder_lines(rendered)
     counts = _counts(plan, ("written", "unchanged", "removed"))
@@ -169,9 +169,9 @@ def _secret_notes(clusters: list[RenderedCluster]) -> list[str]:
     missing: dict[str, set[str]] = {}
     for each in clusters:
         brought = secrets_brought(each.cluster.manifests)
-        for use in secrets_used(folder.config for folder in each.cluster.folders if folder.config is not None):
-            if (each.cluster.namespace, use.name) not in brought:
-                missing.setdefault(each.cluster.namespace, set()).add(use.name)
+        for namespace, name in secrets_named(each.cluster.manifests):
+            if (namespace, name) not in brought:
+                missing.setdefault(namespace, set()).add(name)
     return [
         f"note: {namespace} must have {'the Secret' if len(names) == 1 else 'the Secrets'} {', '.join(sorted(names))}"
         for namespace, names in missing.items()
@@ -194,14 +194,16 @@ def _next_step(clusters: list[RenderedCluster], output: str) -> str:
 def _folder_lines(rendered: RenderedCluster) -> list[str]:
     cluster = rendered.cluster
     rows = [("cluster", len(cluster.cluster), ", ".join(sorted({m.kind for m in cluster.cluster})), "")]
-    for folder in cluster.folders:
-        rows.append((f"{cluster.namespace}/{folder.name}", len(folder.manifests), *_workload_words(folder)))
+    for namespace, folders in cluster.namespaces:
+        rows += [(f"{namespace}/{folder.name}", len(folder.manifests), *_workload_words(folder)) for folder in folders]
     width = max(len(row[0]) for row in rows) + 2
     return [f"  {name:<{width}}{number:>4}  {kind:<13}{words}".rstrip() for name, number, kind, words in rows]
 
 
 def _workload_words(folder: Folder) -> tuple[str, str]:
     config = folder.config
+    if folder.component is not None and len(folder.manifests) > 1:
+        return _component_words(folder)
     if config is None:
         return folder.manifests[0].kind, "" if folder.brings_secrets else "runs in another region"
     if config.scaling is None:
@@ -212,6 +214,21 @@ def _workload_words(folder: Folder) -> tuple[str, str]:
     if config.pvc is not None:
         said.append(f"WAL {config.pvc.size} each")
     return config.target_kind, f"{pods:<13}{', '.join(said)}"
+
+
+def _component_words(folder: Folder) -> tuple[str, str]:
+    """Return what runs a component's pods, and how many it has here; a custom object says that to its operator."""
+    sets = [each for each in folder.manifests if each.kind == "StatefulSet"]
+    if not sets:
+        return folder.manifests[-1].kind, ""
+    pods = sum(each.body["spec"]["replicas"] for each in sets)
+    sizes = {
+        claim["spec"]["resources"]["requests"]["storage"]
+        for each in sets
+        for claim in each.body["spec"]["volumeClaimTemplates"]
+    }
+    volume = f"{', '.join(sorted(sizes))} each" if sizes else ""
+    return "StatefulSet", f"{count(pods, 'pod'):<13}{volume}"
 
 
 def _result(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, output: str) -> dict[str, Any]:
@@ -228,6 +245,9 @@ def _result(tree: Tree, clusters: list[RenderedCluster], plan: WritePlan, output
                 "kubernetes": each.cluster.site.kubernetes,
                 "workloads": {
                     folder.name: len(folder.manifests) for folder in each.cluster.folders if not folder.brings_secrets
+                },
+                "components": {
+                    folder.name: len(folder.manifests) for folder in each.cluster.data if not folder.brings_secrets
                 },
             }
             for each in clusters

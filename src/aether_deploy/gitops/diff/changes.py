@@ -28,6 +28,7 @@ class Effect(Enum):
     REMOVED = "removed"
     ROLLS = "rolls"
     RESTARTS = "restarts"
+    BY_HAND = "by hand"
     SCALES = "scales"
     RELOADS = "reloads"
     IN_PLACE = "in place"
@@ -41,6 +42,7 @@ USUAL_DANGER = {
     Effect.REMOVED: Danger.ATTENTION,
     Effect.ROLLS: Danger.ATTENTION,
     Effect.RESTARTS: Danger.ATTENTION,
+    Effect.BY_HAND: Danger.ATTENTION,
     Effect.SCALES: Danger.ATTENTION,
     Effect.RELOADS: Danger.SAFE,
     Effect.IN_PLACE: Danger.SAFE,

@@ -8,7 +8,10 @@ from aether_deploy.gitops.diff.changes import Body, Change, Danger, Effect, Obje
 from aether_deploy.gitops.diff.fields import FieldChange
 from aether_deploy.gitops.diff.folder import FolderPair
 from aether_deploy.gitops.diff.recipes import recreate_object
+from aether_deploy.infrastructure.registry import component_types
 from aether_deploy.manifest.immutable import immutable_fields, kept_fields
+from aether_deploy.manifest.labels import COMPONENT
+from aether_deploy.manifest.value import value_at
 
 Rule = Callable[[FolderPair, ObjectKey, Body, Body, Sequence[FieldChange]], list[Change]]
 
@@ -60,9 +63,23 @@ def _config_map(
     folder: FolderPair, key: ObjectKey, before: Body, after: Body, fields: Sequence[FieldChange]
 ) -> list[Change]:
     content = [each for each in fields if each.at[0] in _CONTENT]
+    component = component_types().get(value_at(after, ("metadata", "labels", COMPONENT)) or "")
+    told = component.file_changes(before.get("data", {}), after.get("data", {})) if component and content else ()
+    if told:
+        worst = min((_TAKEN_UP[each.effect] for each in told), key=list(Effect).index)
+        says = list(dict.fromkeys(each.says for each in told))
+        return [change_of(worst, folder.unit, key, fields=list(fields), says=says)]
     if not content or folder.rolls(key.namespace):  # pods that roll read it as they start
         return _in_place(folder, key, before, after, fields)
     return _restarted(folder, key, fields)
+
+
+_TAKEN_UP = {
+    "reloads": Effect.RELOADS,
+    "restarts": Effect.RESTARTS,
+    "by hand": Effect.BY_HAND,
+    "refused": Effect.REFUSED,
+}
 
 
 def _secret(

@@ -10,7 +10,7 @@ from typing import Any
 from aether_deploy.gitops.engines.objects import engine_object
 from aether_deploy.gitops.layout import folder_files
 from aether_deploy.gitops.pieces import Piece, RenderedCluster, pieces_of
-from aether_deploy.gitops.stages import WORKLOADS, has_later_stage, stages_before
+from aether_deploy.gitops.stages import DATA, HEALTHY_FIRST, WORKLOADS, stages_before
 from aether_deploy.gitops.tree import Unit
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
@@ -70,10 +70,10 @@ def _kustomization(platform: Platform, rendered: RenderedCluster, piece: Piece, 
         "path": f"./{platform.gitops.path}/{rendered.path}/{piece.folder}",
         "prune": True,
         # What nothing waits for is not waited for: a world that is Pending would hold up the next commit.
-        "wait": has_later_stage(piece.stage),
+        "wait": piece.stage in HEALTHY_FIRST,
         "deletionPolicy": "Orphan",
     }
-    if platform.secrets.provider == "sops" and piece.stage == WORKLOADS:
+    if platform.secrets.provider == "sops" and piece.stage in (DATA, WORKLOADS):
         key = platform.secrets.sops_key_secret
         spec["decryption"] = {"provider": "sops"} | ({"secretRef": {"name": key}} if key is not None else {})
     return engine_object(platform, _KUSTOMIZATION, platform.gitops.flux.namespace, _name(platform, piece), spec)

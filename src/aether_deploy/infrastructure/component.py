@@ -1,0 +1,206 @@
+"""What all components of the data plane have in common: where one runs, and what it promises to those who use it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from aether_deploy.config.base import FILLED, Config, Fault, rule
+from aether_deploy.config.marks import Distinct
+from aether_deploy.config.types import (
+    DnsLabel,
+    ImageRef,
+    LabelKey,
+    LabelValue,
+    NonEmpty,
+    ObjectName,
+    PortName,
+    ServiceName,
+)
+from aether_deploy.infrastructure.estate import Datacenter, Estate, EstateRegion
+from aether_deploy.pods.parts import (
+    Endpoint,
+    ExposeConfig,
+    NetworkConfig,
+    ResourceRequirements,
+    TolerationConfig,
+)
+from aether_deploy.pods.surroundings import Surroundings
+from aether_deploy.pods.waivers import ComponentWaiverName
+
+Port = tuple[str, int, str]
+"""A port of a Service: name, number, protocol."""
+
+
+def _as_limits(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return resources with a request for each limit that is said without one: what a component may use is its own."""
+    limits = {name: amount for name, amount in said.items() if name.endswith("_limit") and amount not in (None, "none")}
+    return {**{name.replace("_limit", "_request"): amount for name, amount in limits.items()}, **said}
+
+
+class FileChange(msgspec.Struct, frozen=True):
+    """What running pods make of a change of their component's ConfigMap.
+
+    Attributes:
+        effect: ``reloads``: they take it while they run. ``restarts``: once they restart. ``by hand``: once somebody
+            does what ``says`` says. ``refused``: not even so.
+        says: That, in words.
+    """
+
+    effect: Literal["reloads", "restarts", "by hand", "refused"]
+    says: str
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """One cluster that a component is rendered for.
+
+    Attributes:
+        estate: The platform around it.
+        region: The region whose cluster it is; for a witness's cluster, the region that lists the witness.
+        cluster: The cluster.
+        datacenters: The datacenters of that cluster.
+        surroundings: What pods must know: API version, provider, storage class, monitoring, who uses the component.
+    """
+
+    estate: Estate
+    region: EstateRegion
+    cluster: str
+    datacenters: tuple[Datacenter, ...]
+    surroundings: Surroundings
+
+    @property
+    def namespace(self) -> str:
+        return self.estate.data_namespace
+
+
+class ComponentExposeConfig(ExposeConfig):
+    """How other regions and the outside reach a component.
+
+    Attributes:
+        ports: Names of the ports that are exposed; left out, those that other regions call.
+    """
+
+    ports: Annotated[Sequence[PortName], Distinct()] = FILLED
+
+
+class ComponentConfig(Config):
+    """One component of the data plane: the fields that every kind has.
+
+    Attributes:
+        name: Its name; worlds, services and components share one space of names.
+        enabled: false renders nothing, but keeps the name known.
+        regions: ``all``, or codes of regions.
+        image: Image that its pods run, best ``name:tag@sha256:digest``.
+        resources: What its container may use; requests equal limits where left out.
+        expose: How other regions and the outside reach it.
+        endpoint: Host name at which other regions reach it; ``{region}``, ``{environment}`` and ``{cluster}`` in it
+            are those of the place where it runs.
+        network: Addresses that may reach it, and that it may reach, beside those of its users.
+        labels: Labels of every object and pod, beside ours; selectors do not use them.
+        annotations: Annotations of every object and pod, beside ours.
+        priority_class: An existing PriorityClass.
+        pull_secrets: Secrets for pulling images.
+        node_selector: Labels that a node must have.
+        tolerations: Taints that do not keep the pods away.
+        waivers: Reasons for deliberate deviations, by waiver name.
+    """
+
+    KIND_NAME: ClassVar[str]
+    """The kind's word: ``postgres``. Every kind has a field ``kind: Literal[<that word>] = FILLED``."""
+
+    EXAMPLES: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Components of the kind as a file has them, by what each shows: every promise of the frame is tested on them."""
+
+    name: ServiceName
+    enabled: bool = True
+    regions: Literal["all"] | Annotated[Sequence[DnsLabel], Distinct()] = "all"
+    image: ImageRef | None = None
+    resources: ResourceRequirements = FILLED
+    expose: ComponentExposeConfig | None = None
+    endpoint: Endpoint | None = None
+    network: NetworkConfig = FILLED
+    labels: dict[LabelKey, LabelValue] = {}
+    annotations: dict[LabelKey, str] = {}
+    priority_class: ObjectName | None = None
+    pull_secrets: Annotated[Sequence[ObjectName], Distinct()] = ()
+    node_selector: dict[LabelKey, LabelValue] = {}
+    tolerations: Sequence[TolerationConfig] = ()
+    waivers: dict[ComponentWaiverName, NonEmpty] = {}
+
+    @classmethod
+    def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is given and the defaults of the kind beneath it."""
+        filled = {"kind": cls.KIND_NAME, "network": {}, **given}
+        said = filled.get("resources", {})
+        if isinstance(said, Mapping):
+            filled["resources"] = {**cls.default_resources(), **_as_limits(said)}
+        expose = filled.get("expose")
+        if isinstance(expose, Mapping) and "ports" not in expose:
+            filled["expose"] = {**expose, "ports": cls.default_exposed()}
+        elif isinstance(expose, ComponentExposeConfig) and "ports" not in expose.to_values():
+            filled["expose"] = {**expose.to_values(), "ports": cls.default_exposed()}
+        return filled
+
+    @classmethod
+    def default_resources(cls) -> Mapping[str, str]:
+        """Return what a container of this kind may use where nothing is said: requests equal limits."""
+        raise NotImplementedError
+
+    @classmethod
+    def default_exposed(cls) -> Sequence[str]:
+        """Return the names of the ports that ``expose`` opens where it names none."""
+        raise NotImplementedError
+
+    @rule
+    def an_endpoint_is_exposed(self) -> Iterator[Fault]:
+        if self.endpoint is not None and self.expose is None:
+            yield Fault(("endpoint",), "nothing exposes it", "add expose, or remove it", self.endpoint)
+
+    def placed_in(self, estate: Estate) -> tuple[str, ...]:
+        """Return the codes of the regions where it runs, in file order; a disabled component runs nowhere."""
+        if not self.enabled:
+            return ()
+        codes = [region.code for region in estate.regions]
+        return tuple(codes if self.regions == "all" else [code for code in codes if code in self.regions])
+
+    def witnesses(self, estate: Estate) -> tuple[Datacenter, ...]:
+        """Return the witness datacenters in which it has a vote."""
+        return ()
+
+    def serving_region(self, estate: Estate, region: str) -> str | None:
+        """Return the region that answers clients in ``region``: that one, where it runs there.
+
+        None means that another region does, which is the nearest by round trip.
+        """
+        return region if region in self.placed_in(estate) else None
+
+    @property
+    def client_ports(self) -> tuple[Port, ...]:
+        """The ports that its users call."""
+        raise NotImplementedError
+
+    @property
+    def credentials(self) -> str | None:
+        """The Secret with what its users log in with; None where nobody logs in."""
+        return f"{self.name}-credentials"
+
+    def secrets(self, place: Place) -> Mapping[str, tuple[str, ...]]:
+        """Return the Secrets that its pods at ``place`` need, each with the keys that must be in it."""
+        return {}
+
+    def faults(self, estate: Estate) -> Iterator[Fault]:
+        """Yield what is wrong with it where it is to run; steps begin at the component."""
+        yield from ()
+
+    def render(self, place: Place) -> list[dict[str, Any]]:
+        """Return its objects at ``place``, in any order. Equal input gives equal objects."""
+        raise NotImplementedError
+
+    @classmethod
+    def file_changes(cls, before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[FileChange]:
+        """Return what running pods make of a change of their ConfigMap's data; nothing where nobody knows."""
+        return ()
+
+    def runbooks(self, estate: Estate) -> Mapping[str, str]:
+        """Return what people read and run by hand, by file name: ``accounts.md``."""
+        return {}

@@ -1,0 +1,310 @@
+"""What is wrong with a component on its estate: what servers would start with and then fail at, or answer wrongly.
+
+Placement that cannot be met is answered with "no suitable peers for placement, tags not matched", whatever the cause:
+a region that is unknown, more replicas than zones, a stream larger than any volume. All of it is checked here.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from aether_deploy.config.base import Fault
+from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.nats.capacity import fullest, largest_first, room_to_be_sure, size_text
+from aether_deploy.infrastructure.nats.quorum import region_holding_half, shape_of
+from aether_deploy.infrastructure.nats.streams import Stream, streams_of
+from aether_deploy.infrastructure.nats.subjects import overlap
+from aether_deploy.infrastructure.nats.supercluster import placed_regions, servers_of
+from aether_deploy.problems import suggestion
+from aether_deploy.quantities import bytes_of
+
+if TYPE_CHECKING:
+    from aether_deploy.infrastructure.kinds.nats import NatsConfig
+
+STATEFUL_SET_NAME_MAX = 52
+SERVICE_NAME_MAX = 63
+
+
+def faults_of(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    """Yield everything that is wrong with ``config`` on ``estate``."""
+    yield from witness_can_vote(config, estate)
+    yield from regions_reach_each_other(config, estate)
+    yield from no_region_holds_half(config, estate)
+    yield from a_zone_may_go(config, estate)
+    yield from names_are_short_enough(config, estate)
+    yield from names_of_clusters_differ(config, estate)
+    yield from zones_are_told_apart(config, estate)
+    yield from regions_of_streams_exist(config, estate)
+    yield from replicas_have_zones(config, estate)
+    streams = streams_of(config, estate)
+    yield from streams_are_told_apart(streams)
+    yield from subjects_do_not_overlap(config, streams)
+    yield from streams_fit(config, estate, streams)
+    yield from streams_are_made(config, estate, streams)
+    yield from gateways_are_kept_private(config, estate)
+
+
+def witness_can_vote(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    if config.witness is None:
+        return
+    name, found = config.witness, estate.datacenter(config.witness)
+    placed = placed_regions(config, estate)
+    if found is None:
+        known = [each.name for each in estate.datacenters if each.witness]
+        add = "add it to the datacenters of a region, with role: witness and a cluster of its own"
+        yield Fault(("witness",), "no datacenter has that name, or it is disabled", suggestion(name, known, add), name)
+    elif not found.witness:
+        reason = f"a datacenter of region '{found.region}' that holds data"
+        yield Fault(("witness",), reason, "name one with role: witness", name)
+    elif found.cluster in [region.cluster for region in placed]:
+        reason = f"in cluster '{found.cluster}', which goes down with its region and then does not vote"
+        yield Fault(("witness",), reason, "give the datacenter a cluster outside of these regions", name)
+    elif len(placed) == 1:
+        reason = "of no use to one region, whose streams stop with it"
+        yield Fault(("witness",), reason, "remove it, or run in a second region", name, "warning")
+
+
+def regions_reach_each_other(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    clusters = {each.cluster for each in servers_of(config, estate)}
+    if len(clusters) > 1 and config.gateway is None:
+        yield Fault(
+            (),
+            f"lacks 'gateway', by which its {len(clusters)} clusters would reach each other",
+            'add gateway: {endpoint: "{pod}.nats.example.com"} and expose: {type: LoadBalancer, per_pod: true, '
+            "ports: [gateway]}",
+        )
+
+
+def no_region_holds_half(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    shape = shape_of(config, estate)
+    found = region_holding_half(shape)
+    if found is None:
+        return
+    cluster, count = found
+    others = shape.members - count
+    yield Fault(
+        () if config.witness is None else ("witness",),
+        f"region '{cluster}' holds {count} of {shape.members} servers: without it there is no majority, "
+        "and no stream or consumer can be made in any region",
+        _majority_fix(config, estate, count, others),
+    )
+
+
+def _majority_fix(config: "NatsConfig", estate: Estate, count: int, others: int) -> str:
+    wanted = count + 1 - others
+    more = f"let the others have {count + 1} servers together, {wanted} more than now"
+    if config.witness is not None or wanted > 1:
+        return more
+    known = [each.name for each in estate.datacenters if each.witness]
+    if known:
+        return f"set witness: {known[0]}, whose server is the one that lacks, or run in a further region"
+    return (
+        "add a datacenter with role: witness and a cluster of its own, and name it in witness (its server is the one "
+        "that lacks), or run in a further region"
+    )
+
+
+def a_zone_may_go(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    """In one region each zone is what a region is among several."""
+    placed = placed_regions(config, estate)
+    if len(placed) != 1 or len(placed[0].full) < 2:
+        return
+    zones = [each.zone for each in placed[0].full]
+    most = max(zones, key=zones.count)
+    if 2 * zones.count(most) >= len(zones):
+        yield Fault(
+            ("regions",),
+            f"zone '{most}' holds {zones.count(most) * config.servers_per_zone} of its "
+            f"{len(zones) * config.servers_per_zone} servers: without it there is no majority",
+            f"give region '{placed[0].code}' a third zone",
+            severity="warning",
+        )
+
+
+def names_are_short_enough(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    for server in servers_of(config, estate):
+        name = server.stateful_set
+        if len(name) > STATEFUL_SET_NAME_MAX:
+            reason = f"makes the StatefulSet '{name}', whose name has more than {STATEFUL_SET_NAME_MAX} characters"
+            yield Fault(("name",), reason, "shorten it, or the datacenter's name", config.name)
+            return
+        if len(f"{config.name}-headless") > SERVICE_NAME_MAX:
+            reason = (
+                f"makes the Service '{config.name}-headless', whose name has more than {SERVICE_NAME_MAX} characters"
+            )
+            yield Fault(("name",), reason, "shorten it", config.name)
+            return
+
+
+def names_of_clusters_differ(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    for witness in config.witnesses(estate):
+        if witness.name in [region.code for region in estate.regions]:
+            reason = "named as a region is: two clusters of the supercluster would have one name"
+            yield Fault(("witness",), reason, "give the datacenter another name", witness.name)
+    names: dict[str, str] = {}
+    for server in servers_of(config, estate):
+        other = names.setdefault(server.pod, server.datacenter.name)
+        if other != server.datacenter.name:  # 'x' with ordinal 1-0 and 'x-1' with ordinal 0
+            reason = f"makes two servers '{server.pod}', of datacenters '{other}' and '{server.datacenter.name}'"
+            yield Fault(("servers_per_zone",), reason, "give one of the datacenters another name")
+
+
+def zones_are_told_apart(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    for region in placed_regions(config, estate):
+        seen: dict[str, str] = {}
+        for zone in region.zones:
+            other = seen.setdefault(zone.lower(), zone)
+            if other != zone:
+                reason = f"zones '{other}' and '{zone}' of region '{region.code}' are one to the server, which reads "
+                yield Fault(("regions",), f"{reason}tags without regard to case", "give one of them another name")
+
+
+def regions_of_streams_exist(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    placed = [region.code for region in placed_regions(config, estate)]
+    for place, stream in enumerate(config.streams):
+        if not stream.enabled:
+            continue
+        steps = ("streams", place)
+        listed = [(("regions", at), code) for at, code in enumerate(() if stream.regions == "all" else stream.regions)]
+        listed += [(("mirrors", at), code) for at, code in enumerate(stream.mirrors)]
+        for at, code in listed:
+            if code not in estate.disabled:
+                yield from _region_fault(estate, placed, (*steps, *at), code)
+        if stream.aggregate_in is not None:
+            if stream.aggregate_in in estate.disabled:
+                fix = "name a region that is enabled, or set aggregate_in: none here"
+                yield Fault((*steps, "aggregate_in"), "a region that is disabled", fix, stream.aggregate_in)
+            else:
+                yield from _region_fault(estate, placed, (*steps, "aggregate_in"), stream.aggregate_in)
+        if stream.regions != "all" and all(code in estate.disabled for code in stream.regions):
+            fix = "name one that is enabled, or use enabled: false"
+            yield Fault((*steps, "regions"), "names no region that is enabled", fix, stream.regions)
+        if stream.regions != "all" and len(stream.regions) == 1 and stream.regions[0] in stream.mirrors:
+            own = list(stream.mirrors).index(stream.regions[0])
+            reason = "the stream itself is there"
+            yield Fault((*steps, "mirrors", own), reason, "name another region, or remove it", stream.regions[0])
+
+
+def _region_fault(estate: Estate, placed: Iterable[str], steps: tuple[str | int, ...], code: str) -> Iterator[Fault]:
+    known = [region.code for region in estate.regions]
+    if code not in known:
+        yield Fault(steps, "no region has that code", suggestion(code, known, f"known are {', '.join(known)}"), code)
+    elif code not in placed:
+        yield Fault(steps, "a region in which the component does not run", f"one of {', '.join(placed)}", code)
+
+
+def replicas_have_zones(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    for place, stream in enumerate(config.streams):
+        if stream.replicas is None:
+            continue
+        kept = {each.region for each in streams_of(config, estate) if each.entry == place}
+        for region in placed_regions(config, estate):
+            if region.code in kept and stream.replicas > len(region.zones):
+                count = len(region.zones)
+                yield Fault(
+                    ("streams", place, "replicas"),
+                    f"more than the {count} {'zone' if count == 1 else 'zones'} of region '{region.code}': "
+                    "no two replicas share a zone",
+                    f"set it to {count if count % 2 else count - 1}, or leave it out",
+                    stream.replicas,
+                )
+                break
+
+
+def streams_are_told_apart(streams: Iterable[Stream]) -> Iterator[Fault]:
+    seen: dict[tuple[str, str], Stream] = {}
+    for stream in streams:
+        other = seen.setdefault((stream.account, stream.name), stream)
+        if other is not stream:
+            whose = "itself" if other.entry == stream.entry else f"'{other.settings.name}'"
+            yield Fault(
+                ("streams", stream.entry, "name"),
+                f"makes the stream '{stream.name}', as {whose} does",
+                "give it another name",
+                stream.settings.name,
+            )
+
+
+def subjects_do_not_overlap(config: "NatsConfig", streams: Iterable[Stream]) -> Iterator[Fault]:
+    """Yield each entry whose subjects two streams of one account would both keep; the server refuses the second."""
+    kept: list[tuple[Stream, str, int]] = []
+    faulty: set[tuple[int, int]] = set()
+    for stream in streams:
+        for at, subject in enumerate(stream.subjects):
+            for other, taken, its in kept:
+                same = other.entry == stream.entry and its == at
+                if other.account != stream.account or not overlap(subject, taken) or (stream.entry, at) in faulty:
+                    continue
+                faulty.add((stream.entry, at))
+                yield _overlap_fault(config, stream, other, at, taken, same=same)
+            kept.append((stream, subject, at))
+
+
+def _overlap_fault(config: "NatsConfig", stream: Stream, other: Stream, at: int, taken: str, *, same: bool) -> Fault:
+    steps = ("streams", stream.entry, "subjects", at)
+    written = config.streams[stream.entry].subjects[at]
+    if same:
+        reason = f"the same in regions '{other.region}' and '{stream.region}', whose streams would both keep it"
+        return Fault(steps, reason, "write {region} into it as a token: matches.{region}.>", written)
+    reason = f"overlaps with '{taken}' of stream '{other.name}': the server refuses the second"
+    return Fault(steps, reason, "let one of the two be narrower, or put the streams into different accounts", written)
+
+
+def streams_fit(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> Iterator[Fault]:
+    for place, stream in enumerate(config.streams):
+        if stream.enabled and stream.max_bytes is None:
+            reason = "lacks 'max_bytes': it may fill the volumes, and then no stream on them takes anything"
+            yield Fault(("streams", place), reason, "add max_bytes", severity="warning")
+    rooms = {"file": (("pvc", "size"), config.pvc.size), "memory": (("jetstream", "memory_size"), _memory(config))}
+    for storage, (steps, room) in rooms.items():
+        for region in placed_regions(config, estate):
+            needed = fullest(streams, region, config.servers_per_zone, storage)
+            sure = room_to_be_sure(streams, region, config.servers_per_zone, storage)
+            if needed > bytes_of(room):
+                reason = (
+                    f"less than the {size_text(needed)} of streams that a server of region '{region.code}' keeps: "
+                    f"{_largest(streams, region.code, storage)}"
+                )
+                fix = f"raise it to {size_text(needed)} or more, or lower max_bytes"
+                yield Fault(steps, reason, fix, room)
+                break
+            if sure > bytes_of(room):
+                reason = (
+                    f"enough for all streams of region '{region.code}' only if servers happen to place them well: "
+                    f"{_largest(streams, region.code, storage)}"
+                )
+                fix = f"raise it to {size_text(sure)} to be sure, or lower max_bytes"
+                yield Fault(steps, reason, fix, room, "warning")
+                break
+
+
+def _largest(streams: tuple[Stream, ...], region: str, storage: str) -> str:
+    sizes = largest_first(streams, region, storage)
+    told = ", ".join(f"{name} {size_text(size)}" for name, size in list(sizes.items())[:4])
+    return told + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else "")
+
+
+def _memory(config: "NatsConfig") -> str:
+    return config.jetstream.memory_size
+
+
+def streams_are_made(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> Iterator[Fault]:
+    if streams and estate.tools_image is None:
+        yield Fault(
+            ("streams",),
+            "made by a Job of our own program, and the platform has no 'tools_image'",
+            "add tools_image at the top of the file: an image of aether-deploy with its extra [tools]",
+        )
+
+
+def gateways_are_kept_private(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    if len({each.cluster for each in servers_of(config, estate)}) < 2 or config.gateway is None:
+        return
+    if config.tls is None:
+        reason = "nobody proves who it is: what reaches port 7222 is taken for a server, and reads all that passes"
+        yield Fault(
+            ("gateway",), reason, "add tls: {secret: <Secret with tls.crt, tls.key, ca.crt>}", severity="warning"
+        )
+    if not config.network.allow_from and not (config.expose and config.expose.internal) and config.tls is None:
+        reason = "every address reaches port 7222"
+        fix = "name the address blocks of the other regions in network.allow_from, or set expose.internal"
+        yield Fault(("network",), reason, fix, severity="warning")

@@ -1,0 +1,226 @@
+"""What people do by hand with a NATS component: restart its servers, promote a mirror, and bring the origin back."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.nats.quorum import STEP_DOWN_SECS_MAX, Seconds, catch_up_secs, election_secs
+from aether_deploy.infrastructure.nats.streams import Stream, streams_of
+from aether_deploy.infrastructure.nats.supercluster import Server, servers_of
+
+if TYPE_CHECKING:
+    from aether_deploy.infrastructure.kinds.nats import NatsConfig
+
+
+def runbook(config: "NatsConfig", estate: Estate) -> str:
+    """Return the runbook as Markdown."""
+    streams = streams_of(config, estate)
+    parts = [
+        f"# {config.name}: what is done by hand\n",
+        _overview(config, estate, streams),
+        _restarting(config, estate),
+        _regions(config, estate),
+        _promotion(config, estate, streams),
+        _streams_job(config, estate, streams),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _overview(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> str:
+    servers = servers_of(config, estate)
+    rows = [f"| `{each.pod}` | {each.cluster} | {each.datacenter.zone} | {_context(each)} |" for each in servers]
+    lines = [
+        "Commands use `kubectl` with a context for each cluster, named as it is, and `nats` with a context "
+        f"`{config.name}` for the user of Secret `{config.credentials}` and one for that of Secret "
+        f"`{config.operators_secret}`.\n",
+        "| server | NATS cluster | zone | context |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+    ]
+    if streams:
+        lines += ["| stream | region | replicas | what it is |", "|---|---|---|---|"]
+        lines += [f"| `{each.name}` | {each.region} | {each.replicas} | {_what(each)} |" for each in streams]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _context(server: Server) -> str:
+    return f"`{server.datacenter.cluster}`"
+
+
+def _what(stream: Stream) -> str:
+    if stream.role == "origin":
+        return "keeps " + ", ".join(f"`{subject}`" for subject in stream.subjects)
+    copied = ", ".join(f"`{source}`" for source in stream.sources)
+    return f"mirror of {copied}" if stream.role == "mirror" else f"gathers {copied}"
+
+
+def _restarting(config: "NatsConfig", estate: Estate) -> str:
+    servers = servers_of(config, estate)
+    lines = ["## Restart the servers, one after another\n"]
+    lines.append(
+        "A change of accounts, routes, certificates or limits that grow is taken without a restart: the reloader sees "
+        "to it. If one setting of a file needs a restart, the server takes nothing of the file until then."
+        if config.reloader is not None
+        else "Without `reloader` every change needs a restart."
+    )
+    if config.update.strategy == "OnDelete":
+        lines.append(
+            "A new template waits until its pod is deleted: each datacenter has a StatefulSet of its own, and none "
+            "waits for another, so that Kubernetes would restart all of them at a time."
+        )
+    lines += [
+        "",
+        "```sh",
+        *_restart_function(estate),
+        *(f"restart {server.datacenter.cluster} {server.pod} &&" for server in servers),
+        "echo all restarted",
+        "```",
+        "",
+        "Plain `/healthz` also asks for the leader of all regions. While a region is lost and there is none, it says "
+        "503 for ever: then wait for `/healthz?js-server-only=true` and for `nats stream report`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _restart_function(estate: Estate) -> list[str]:
+    return [
+        "restart() {  # CONTEXT POD",
+        f'  kubectl --context "$1" -n {estate.data_namespace} delete pod "$2" || return',
+        f'  until kubectl --context "$1" -n {estate.data_namespace} wait --for=condition=Ready "pod/$2" --timeout=60s',
+        "  do sleep 2; done",
+        f'  kubectl --context "$1" -n {estate.data_namespace} port-forward "pod/$2" 8222:8222 >/dev/null &',
+        "  forward=$!",
+        "  until curl -fsS http://localhost:8222/healthz; do sleep 2; done  # its streams have caught up",
+        '  kill "$forward"',
+        "}",
+    ]
+
+
+def _regions(config: "NatsConfig", estate: Estate) -> str:
+    clusters = list(dict.fromkeys(each.cluster for each in servers_of(config, estate)))
+    if len(clusters) < 2:
+        return ""
+    return "\n".join(
+        [
+            "## A region is lost\n",
+            "- Streams of other regions go on. Its own streams do not answer (`no responders`; while its servers are "
+            "frozen rather than gone, requests time out).",
+            f"- After {_span(election_secs(2))} the rest has a leader again, if it holds more than half of all "
+            "servers, and streams and consumers can be made. A leader that is left over in a smaller rest gives up "
+            f"after {STEP_DOWN_SECS_MAX:g} s at most.",
+            "- Do not remove the region's servers (`nats server cluster peer-remove`) unless they never come back.",
+            "- Cut off rather than lost, it still takes messages for its own streams, and nobody there can make "
+            "anything. What was refused or timed out meanwhile may exist once the cut is healed: look, do not repeat "
+            "blindly.",
+            f"- Mirrors have caught up {_span(catch_up_secs(60))} after the end of a minute's cut, and "
+            f"{_span(catch_up_secs())} after that of a long one: they ask again ever more rarely.",
+            "",
+        ]
+    )
+
+
+def _promotion(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> str:
+    mirrors = [each for each in streams if each.role == "mirror"]
+    if not mirrors:
+        return ""
+    by_name = {each.name: each for each in streams}
+    pairs = [(by_name[each.sources[0]], each) for each in mirrors]
+    lines = [
+        "## Promote a mirror\n",
+        "Nothing promotes by itself: what two streams take at a time nobody can put together again. What the mirror "
+        "had not got yet is lost with the old stream: about one round trip of what was published, and more if the "
+        "link was slow. Decide, and then:\n",
+        "1. Keep the Jobs still, in every cluster that answers.",
+        "2. Delete the dead stream, which still owns the subjects: servers refuse them to another one. The call may "
+        "end with an error and have worked, so look until the stream is not found.",
+        "3. Let the mirror be a stream of its own, with the subjects. Consumers and readers go to its name.",
+        "",
+        "```sh",
+        *_suspend(estate, config, streams, "true"),
+        "```",
+        "",
+    ]
+    for origin, mirror in pairs:
+        lines += [f"`{origin.name}` of {origin.region} is lost, `{mirror.name}` of {mirror.region} takes over:", ""]
+        lines += ["```sh", *_delete(config, origin.name), *_take_over(config, mirror.name, origin), "```", ""]
+    if len({origin.name for origin, _ in pairs}) < len(pairs):
+        lines.append("Of several mirrors one takes over. The others follow nothing then: `nats stream rm` them.\n")
+    lines += [
+        "## The region returns\n",
+        "What was deleted stays deleted. If it was not deleted (the region was only cut off), **both** streams get "
+        "each message from now on: delete the old one before writers come back. Then, to go back:\n",
+        "1. Make the old stream anew, as a mirror of the one that took over, and wait until it has caught up: "
+        "`nats stream report`.",
+        "2. Stop the writers and wait once more.",
+        "3. Delete the one that took over, let the other take the subjects, and let the Jobs go on: they make the "
+        "mirror again. aether.yaml stays as it is throughout.",
+        "",
+    ]
+    for origin, mirror in pairs:
+        lines += [f"Back to `{origin.name}` in {origin.region}:", "", "```sh", *_go_back(config, origin, mirror)]
+        lines += [*_suspend(estate, config, streams, "false"), "```", ""]
+    return "\n".join(lines)
+
+
+def _delete(config: "NatsConfig", name: str) -> Iterator[str]:
+    nats = f"nats --context {config.name} stream"
+    yield f"{nats} rm -f {name}; {nats} info {name}   # until: stream not found"
+
+
+def _take_over(config: "NatsConfig", name: str, origin: Stream) -> Iterator[str]:
+    nats = f"nats --context {config.name} stream"
+    subjects = ",".join(origin.subjects)
+    yield (
+        f'{nats} info {name} --json | jq \'.config | del(.mirror) | .subjects = ("{subjects}" | split(","))\' '
+        "> promoted.json"
+    )
+    yield f"{nats} edit -f {name} --config promoted.json"
+
+
+def _go_back(config: "NatsConfig", origin: Stream, mirror: Stream) -> Iterator[str]:
+    nats = f"nats --context {config.name} stream"
+    place = f'{{cluster: "{origin.region}", tags: ["region:{origin.region}"]}}'
+    yield (
+        f'{nats} info {mirror.name} --json | jq \'.config | del(.subjects) | .name = "{origin.name}" '
+        f'| .placement = {place} | .num_replicas = {origin.replicas} | .mirror = {{name: "{mirror.name}"}}\' '
+        "> returned.json"
+    )
+    yield f"{nats} add {origin.name} --config returned.json"
+    yield f"{nats} report   # until: no lag, with the writers stopped"
+    yield from _delete(config, mirror.name)
+    yield from _take_over(config, origin.name, origin)
+
+
+def _suspend(estate: Estate, config: "NatsConfig", streams: tuple[Stream, ...], suspended: str) -> Iterator[str]:
+    kept = {each.region for each in streams}
+    for region in estate.regions:
+        if region.code in kept:
+            yield (
+                f"kubectl --context {region.cluster} -n {estate.data_namespace} patch cronjob {config.name}-streams "
+                f'-p \'{{"spec":{{"suspend":{suspended}}}}}\''
+            )
+
+
+def _span(secs: Seconds) -> str:
+    return f"{secs.best:g} to {secs.worst:g} s"
+
+
+def _streams_job(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> str:
+    if not streams:
+        return ""
+    return "\n".join(
+        [
+            "## Streams\n",
+            f"The CronJob `{config.name}-streams` of each region makes and changes its streams every five minutes. It "
+            "deletes none: what is taken out of aether.yaml stays until somebody runs `nats stream rm`. At once:",
+            "",
+            "```sh",
+            f"kubectl -n {estate.data_namespace} create job --from=cronjob/{config.name}-streams {config.name}-now",
+            f"kubectl -n {estate.data_namespace} logs -f job/{config.name}-now",
+            "```",
+            "",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Real NATS superclusters on this machine, from the configuration that is rendered for Kubernetes."""

@@ -1,0 +1,229 @@
+"""The section ``components``: where each runs, what calls it, and what its folder holds."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from aether_deploy.config.base import Fault
+from aether_deploy.config.marks import Tagged
+from aether_deploy.infrastructure.component import ComponentConfig, Place
+from aether_deploy.infrastructure.estate import Datacenter, Estate, EstateRegion, datacenter_name
+from aether_deploy.infrastructure.registry import component_types
+from aether_deploy.platform.distance import round_trip_ms
+from aether_deploy.platform.encrypted import SecretUse
+from aether_deploy.platform.parts import RegionConfig, Site
+from aether_deploy.pods.storage import SecretFile
+from aether_deploy.pods.surroundings import Peer, Surroundings
+from aether_deploy.problems import suggestion
+
+if TYPE_CHECKING:
+    from aether_deploy.fleet.config import DeploymentConfig
+    from aether_deploy.platform.config import Platform
+
+CREDENTIALS_FOLDER = "/run/aether/secrets"
+"""Where a workload sees the credentials of what it uses: a folder for each component."""
+
+Component = Annotated[Any, Tagged("kind", component_types)]
+Steps = tuple[str | int, ...]
+
+
+def estate_of(platform: "Platform") -> Estate:
+    """Return regions, datacenters and links as components see them."""
+    regions = tuple(_region(region) for region in platform.regions if region.enabled)
+    shown = [region for region in platform.regions if region.enabled]
+    trips = {}
+    for place, one in enumerate(shown):
+        for other in shown[:place]:
+            found = round_trip_ms(one, other, platform.links)
+            if found is not None:
+                trips[frozenset((one.code, other.code))] = found
+    return Estate(
+        system=platform.name,
+        environment=platform.environment,
+        regions=regions,
+        disabled=frozenset(region.code for region in platform.regions if not region.enabled),
+        round_trips=trips,
+        bandwidths={frozenset(link.between): link.bandwidth_mbps for link in platform.links if link.bandwidth_mbps},
+        tools_image=platform.tools_image,
+    )
+
+
+def _region(region: RegionConfig) -> EstateRegion:
+    code = region.code
+    datacenters = [Datacenter(datacenter_name(code, zone), zone, code, region.cluster) for zone in region.zones]
+    datacenters += [
+        Datacenter(each.name, each.zone, code, each.cluster or region.cluster, each.role == "witness")
+        for each in region.datacenters
+        if each.enabled
+    ]
+    return EstateRegion(code, region.cluster, tuple(datacenters), region.provider, region.storage_class)
+
+
+def components_at(platform: "Platform", site: Site) -> list[ComponentConfig]:
+    """Return the components that have pods at ``site``, by name."""
+    found = [each for each in platform.components if each.enabled and _runs_at(platform, each, site)]
+    return sorted(found, key=lambda each: str(each.name))
+
+
+def _runs_at(platform: "Platform", component: ComponentConfig, site: Site) -> bool:
+    if site.witness:
+        return any(each.cluster == site.cluster for each in component.witnesses(platform.estate))
+    return site.region.code in component.placed_in(platform.estate) or any(
+        each.cluster == site.cluster for each in component.witnesses(platform.estate)
+    )
+
+
+def witness_clusters(platform: "Platform") -> Iterator[tuple[RegionConfig, str]]:
+    """Yield the clusters in which components have nothing but a witness, each with the region that lists it."""
+    regions = {region.code: region for region in platform.regions}
+    own = {region.cluster for region in platform.regions}
+    seen: set[str] = set()
+    for component in platform.components:
+        for datacenter in component.witnesses(platform.estate) if component.enabled else ():
+            if datacenter.cluster not in own and datacenter.cluster not in seen:
+                seen.add(datacenter.cluster)
+                yield regions[datacenter.region], datacenter.cluster
+
+
+def place_of(platform: "Platform", site: Site, surroundings: Surroundings) -> Place:
+    """Return the place that ``site`` is for components."""
+    region = platform.estate.region(site.region.code)
+    assert region is not None
+    here = tuple(each for each in platform.estate.datacenters if each.cluster == site.cluster)
+    return Place(
+        estate=platform.estate, region=region, cluster=site.cluster, datacenters=here, surroundings=surroundings
+    )
+
+
+def component_peer(platform: "Platform", component: ComponentConfig, *, external: bool = False) -> Peer:
+    """Return a component as those that use it see it."""
+    exposed = component.expose.ports if external and component.expose else None
+    ports = tuple(port for port in component.client_ports if exposed is None or port[0] in exposed)
+    return Peer(name=component.name, namespace=platform.data_namespace, ports=ports, external=external)
+
+
+def server_of(platform: "Platform", component: ComponentConfig, site: Site) -> str | None:
+    """Return the code of the region whose pods answer clients at ``site``; None where it runs nowhere."""
+    own = component.serving_region(platform.estate, site.region.code)
+    if own is not None:
+        return own
+    serving = {
+        code
+        for region in component.placed_in(platform.estate)
+        if (code := component.serving_region(platform.estate, region)) is not None
+    }
+    return min(serving, key=lambda code: _far(platform, site, code), default=None)
+
+
+def _far(platform: "Platform", site: Site, code: str) -> tuple[float, int]:
+    trip = platform.estate.round_trip_ms(site.region.code, code)
+    order = [region.code for region in platform.estate.regions]
+    return (float("inf") if trip is None else trip, order.index(code))
+
+
+def endpoint_of(platform: "Platform", component: ComponentConfig, code: str) -> str | None:
+    """Return the host name at which other regions reach a component in region ``code``; None where it has none."""
+    region = platform.estate.region(code)
+    if component.endpoint is None or region is None:
+        return None
+    words = {"region": code, "environment": platform.environment, "cluster": region.cluster}
+    return component.endpoint.format_map(words)
+
+
+def credential_files(platform: "Platform", config: "DeploymentConfig") -> list[SecretFile]:
+    """Return the credentials of the components that a workload uses, as files of it."""
+    found = []
+    for name in config.uses:
+        component = platform.component(name)
+        if component is not None and component.credentials is not None:
+            secret = component.credentials
+            found.append(SecretFile(name=secret, secret=secret, path=f"{CREDENTIALS_FOLDER}/{name}"))
+    return found
+
+
+def component_secrets(components: Iterable[ComponentConfig], place: Place) -> tuple[SecretUse, ...]:
+    """Return every Secret that ``components`` need at ``place``, each once, by name."""
+    keys: dict[str, dict[str, str]] = {}
+    pulls: set[str] = set()
+    for component in components:
+        pulls.update(component.pull_secrets)
+        for secret, needed in component.secrets(place).items():
+            keys.setdefault(secret, {}).update(dict.fromkeys(needed, component.name))
+    return tuple(
+        SecretUse(name, tuple(sorted(keys.get(name, {}).items())), name in pulls) for name in sorted({*keys, *pulls})
+    )
+
+
+# --- rules of the platform
+
+
+def component_regions_exist(self: "Platform") -> Iterator[Fault]:
+    codes = [region.code for region in self.regions]
+    for place, component in enumerate(self.components):
+        wanted = component.regions
+        if wanted == "all":
+            continue
+        for at, code in enumerate(wanted):
+            if code not in codes:
+                fix = suggestion(code, codes, f"known are {', '.join(codes)}")
+                yield Fault(("components", place, "regions", at), "no region has that code", fix, code)
+        placed = component.placed_in(self.estate)
+        if component.enabled and not placed and all(code in codes for code in wanted):
+            yield Fault(
+                ("components", place, "regions"),
+                "names no region that is enabled",
+                "name one, or use enabled: false",
+                wanted,
+            )
+
+
+def components_are_sound(self: "Platform") -> Iterator[Fault]:
+    for place, component in enumerate(self.components):
+        if component.enabled and component.placed_in(self.estate):
+            for fault in component.faults(self.estate):
+                yield msgspec.structs.replace(fault, at=("components", place, *fault.at))
+
+
+def component_balancers_stay_internal(self: "Platform") -> Iterator[Fault]:
+    for place, component in enumerate(self.components):
+        expose = component.expose
+        if expose is None or not expose.internal or expose.annotations:
+            continue
+        for code in component.placed_in(self.estate):
+            region = self.estate.region(code)
+            if region is not None and region.provider not in ("aws", "gcp", "azure"):
+                yield Fault(
+                    ("components", place, "expose", "internal"),
+                    "no field of Kubernetes keeps a load balancer internal, "
+                    f"and region '{code}' names no provider that is known",
+                    f"give region '{code}' a provider (aws, gcp, azure), or give expose the annotations of yours",
+                    True,
+                )
+
+
+def credentials_have_room(self: "Platform") -> Iterator[Fault]:
+    """A workload's own Secret files must not stand where the credentials of what it uses go."""
+    for view in self.entries:
+        for code in view.regions:
+            config = self.expanded_in(view.at, code).config
+            if config is None:
+                continue
+            for file in credential_files(self, config):
+                taken = next(
+                    (own for own in config.secret_files if file.name == own.name or file.path == own.path), None
+                )
+                if taken is not None:
+                    reason = f"its secret_files has '{taken.name}' where the credentials of what it uses go"
+                    yield Fault((*view.at, "uses"), reason, "give that file another name and path")
+                    return
+
+
+def component_named(components: Iterable[ComponentConfig], name: str) -> ComponentConfig | None:
+    """Return the component of that name; None where there is none."""
+    return next((each for each in components if each.name == name), None)
+
+
+def names_of_components(platform: "Platform") -> Mapping[str, Mapping[str, Any]]:
+    """Return every component's name, with whether it is switched on."""
+    return {each.name: {"name": each.name, "enabled": each.enabled} for each in platform.components}
