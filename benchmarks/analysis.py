@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from aether_deploy.infrastructure.analysis.analysing import Analysis
-from aether_deploy.infrastructure.analysis.judging import findings_of
+from aether_deploy.infrastructure.analysis.judging import analysis_findings
 from aether_deploy.infrastructure.analysis.table import table_text
 from aether_deploy.platform.analysing import analyse_platform
 from aether_deploy.platform.config import Platform
@@ -98,7 +98,7 @@ def measure() -> dict[str, float]:
             f"analysis: {regions} regions, {components} components, s": secs,
         }
     started = time.process_time()
-    table_text(analysis, findings_of(analysis))
+    table_text(analysis, analysis_findings(analysis))
     found["analysis: findings and table of the largest, s"] = time.process_time() - started
     found["analysis: growth exponent over failures times affected components"] = _slope(points)
     return found

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 from aether_deploy.infrastructure.analysis.analysing import Analysis, Row, Subject, Use
-from aether_deploy.infrastructure.analysis.failures import Failure, Footprint
+from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
 from aether_deploy.infrastructure.analysis.findings import Finding
-from aether_deploy.infrastructure.analysis.impacts import Effect, Impact, Recovery
-from aether_deploy.infrastructure.analysis.judging import findings_of
+from aether_deploy.infrastructure.analysis.impacts import Effect, FailureImpact
+from aether_deploy.infrastructure.analysis.judging import analysis_findings
 from aether_deploy.infrastructure.estate import Datacenter, Estate, EstateRegion
 from aether_deploy.manifest.yaml_source import read_document
 from aether_deploy.platform.analysing import analyse_platform
 from aether_deploy.platform.config import Platform
+from aether_deploy.timespan import TimeSpan
 from tests.rule_case import DIGEST
 
 HEAD = f"""
@@ -120,7 +121,7 @@ def effects(
 
 def found(analysis: Analysis, rule: str) -> list[Finding]:
     """Return the findings of a rule."""
-    return [each for each in findings_of(analysis) if each.rule == rule]
+    return [each for each in analysis_findings(analysis) if each.rule == rule]
 
 
 # --- without any kind
@@ -139,11 +140,11 @@ class Counting:
         self.footprint = Footprint(frozenset(datacenters.split()), pairs)
         self.pods = dict.fromkeys(datacenters.split(), "")
         self.parts = 1
-        self.asked: list[Failure] = []
+        self.asked: list[PlatformFailure] = []
 
-    def impact(self, failure: Failure) -> Impact:
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
         self.asked.append(failure)
-        return Impact((Effect(outcome="interrupted", recovery=Recovery(1, 2, 3), region="us"),))
+        return FailureImpact((Effect(outcome="interrupted", recovery=TimeSpan(1, 2, 3), region="us"),))
 
     def findings(self) -> Iterator[Finding]:
         yield from ()

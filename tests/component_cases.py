@@ -82,9 +82,15 @@ def objects(kind: str, title: str, *wanted: str) -> Iterator[tuple[str, Body]]:
 
 def pods(kind: str, title: str) -> Iterator[tuple[str, Body, Body]]:
     """Yield the pod of everything that makes pods: its cluster, the object, the pod's template."""
-    for cluster, body in objects(kind, title, "StatefulSet", "Deployment", "Job", "CronJob"):
+    for cluster, body in objects(kind, title):
+        yield from ((cluster, *found) for found in makes_pods(body))
+
+
+def makes_pods(body: Body) -> Iterator[tuple[Body, Body]]:
+    """Yield an object that makes pods, with the template of these."""
+    if body["kind"] in ("StatefulSet", "Deployment", "Job", "CronJob"):
         spec = body["spec"]["jobTemplate"]["spec"] if body["kind"] == "CronJob" else body["spec"]
-        yield cluster, body, spec["template"]
+        yield body, spec["template"]
 
 
 def containers(template: Body) -> list[Body]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aether_deploy.infrastructure.nats.reloading import ReloadClass
+from aether_deploy.infrastructure.nats.text import Variable
 
 Options = Mapping[str, Any]
 _ROUTE = "nats://127.0.0.1:9"
@@ -31,6 +32,16 @@ def _put(value: Any) -> Callable[[Any], Any]:
 CHANGES: dict[str, tuple[str, Callable[[Any], Any], ReloadClass]] = {
     # sentence: path, what becomes of what stands there, class
     "a user comes": ("accounts.APP.users", _with_another([_LOGIN]), "reload"),
+    "a user comes whose words the process does not know": (
+        "accounts.APP.users",
+        _with_another([{"user": Variable("NATS_USERNAME_BOB"), "password": Variable("NATS_PASSWORD_BOB")}]),
+        "restart",
+    ),
+    "an account comes whose user the process does not know": (
+        "accounts.NEW",
+        _put({"jetstream": True, "users": [{"user": Variable("NATS_USERNAME_BOB"), "password": "new-word"}]}),
+        "restart",
+    ),
     "a password changes": ("accounts.APP.users", lambda users: [{**users[0], "password": "other"}], "reload"),
     "an account comes": ("accounts.NEW", _put({"jetstream": True, "users": [_LOGIN]}), "reload"),
     "an account loses its streams": ("accounts.APP.jetstream", _put(_DROP), "reload"),

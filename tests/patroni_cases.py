@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aether_deploy.failover.bounds import Bound, Times, bounds
+from aether_deploy.failover.bound import FailoverBound
+from aether_deploy.failover.bounds import bounds
 from aether_deploy.failover.policy import FailoverPolicy
 from aether_deploy.failover.timings import StoreKind
 from aether_deploy.lab.patroni.cluster import PatroniCluster
@@ -15,6 +16,7 @@ from aether_deploy.lab.patroni.kubernetes_store import KubernetesStore
 from aether_deploy.lab.patroni.programs import PatroniPrograms, find_patroni_programs
 from aether_deploy.lab.patroni.stores import Store
 from aether_deploy.lab.programs import MissingProgramsError
+from aether_deploy.timespan import TimeSpan
 from tests.lab_cases import boot_for_tests
 from tests.real import miss
 
@@ -104,14 +106,14 @@ _EARLY_SECS = 0.3
 """What a clock of whole ticks may be early by: etcd counts from the renewal, and a renewal is seen a moment later."""
 
 
-def bound_of(cluster: PatroniCluster, failure: str, **settings: Any) -> Bound:
+def bound_of(cluster: PatroniCluster, failure: str, **settings: Any) -> FailoverBound:
     """Return what was predicted for a failure of the cluster under these settings."""
     policy = FailoverPolicy(**{**FAST, **settings})
     store: StoreKind = "kubernetes" if cluster.store.kind == "kubernetes" else "etcd3"
     return bounds(policy, dcs=store, members=len(cluster.members)).of(failure)
 
 
-def lies_in(secs: float, times: Times | None, *, slack_secs: float = SLACK_SECS) -> bool:
+def lies_in(secs: float, times: TimeSpan | None, *, slack_secs: float = SLACK_SECS) -> bool:
     """Return whether a time that was measured lies between the best and the worst that was predicted."""
     assert times is not None, "nothing was predicted"
     return times.best - _EARLY_SECS <= secs <= times.worst + slack_secs

@@ -5,6 +5,7 @@ from tests.rule_case import DIGEST, EU_WEST, GATEWAY, US_EAST, RuleCase
 THREE_ZONES = {**US_EAST, "zones": ["us-east-1a", "us-east-1b", "us-east-1c"]}
 EVENTS = {"kind": "nats", "name": "events", "image": f"nats:2.15.1@{DIGEST}", "pvc": {"size": "10Gi"}}
 CREDENTIALS = {"name": "events-credentials", "secret": "mine", "path": "/etc/mine"}
+LONG = "events-" + "b" * 38
 INTERNAL = {"internal": True, "ports": ["client"]}
 
 COMPONENTS: dict[str, RuleCase] = {
@@ -36,8 +37,36 @@ COMPONENTS: dict[str, RuleCase] = {
         bad={"regions": [THREE_ZONES], "components": [{**EVENTS, "witness": "nowhere"}]},
         good={"regions": [THREE_ZONES], "components": [EVENTS]},
         says=[
-            "$.components[0].witness: is 'nowhere'; no datacenter has that name, or it is disabled\n"
-            "  fix: add it to the datacenters of a region, with role: witness and a cluster of its own"
+            "$.components[0].witness: warning: is 'nowhere'; no datacenter has that name, or it is disabled; one "
+            "region has no use for it\n  fix: set witness: none here, or run in a second region"
+        ],
+    ),
+    "two components make one Service": RuleCase(
+        rule="Platform.component_objects_are_told_apart",
+        bad={"regions": [THREE_ZONES], "components": [EVENTS, {**EVENTS, "name": "events-headless"}]},
+        good={"regions": [THREE_ZONES], "components": [EVENTS, {**EVENTS, "name": "events-more"}]},
+        says=[
+            "$.components[1].name: is 'events-headless'; its Service 'events-headless' is one of 'events' too\n"
+            "  fix: give it another name"
+        ],
+    ),
+    "an image of a component may move": RuleCase(
+        rule="ComponentConfig.images_are_pinned",
+        of="NatsConfig",
+        bad={"image": "nats:latest"},
+        good={"image": f"nats:2.15.1@{DIGEST}"},
+        says=[
+            "$.image: is 'nats:latest'; the tag latest moves, so every start may run another version\n"
+            "  fix: write name:tag@sha256:digest"
+        ],
+    ),
+    "an object of a component would have too long a name": RuleCase(
+        rule="Platform.component_names_fit",
+        bad={"regions": [THREE_ZONES], "components": [{**EVENTS, "name": LONG}]},
+        good={"regions": [THREE_ZONES], "components": [{**EVENTS, "name": LONG[:40]}]},
+        says=[
+            f"$.components[0].name: is '{LONG}'; makes the StatefulSet '{LONG}-us-east-1a' with 56 characters, and its "
+            "name has at most 52\n  fix: take 4 off"
         ],
     ),
     "nothing keeps the balancer of a component internal": RuleCase(

@@ -104,7 +104,7 @@ DATA_PLANE: dict[str, RuleCase] = {
         rule="NatsConfig.a_payload_is_taken",
         bad={"max_payload": "65Mi"},
         good={"max_payload": "8Mi"},
-        says=["$.max_payload: is '65Mi'; more than 64Mi: the server does not start\n  fix: lower it"],
+        says=["$.max_payload: is '65Mi'; more than 64Mi: the server does not start\n  fix: lower it to 64Mi or less"],
     ),
     "a stream's account is not there": RuleCase(
         rule="NatsConfig.accounts_of_streams_exist",
@@ -217,12 +217,6 @@ DATA_PLANE: dict[str, RuleCase] = {
             "$.aggregate_in: is 'us-east-1'; the stream is in one region, so there is nothing to gather\n"
             "  fix: name more regions, or list the region in mirrors"
         ],
-    ),
-    "a stream has an even count of replicas": RuleCase(
-        rule="NatsStream.an_even_count_gains_nothing",
-        bad={"replicas": 2},
-        good={"replicas": 3},
-        says=["$.replicas: warning: is 2; an even count: it bears no loss at all\n  fix: set it to 3, or to 1"],
     ),
     "duplicates are remembered longer than messages": RuleCase(
         rule="NatsStream.duplicates_are_not_outlived",
@@ -368,5 +362,41 @@ DATA_PLANE: dict[str, RuleCase] = {
         bad={"parameters": {"hot_standby": "off"}},
         good={"parameters": {"work_mem": "32MB"}},
         says=["$.parameters.hot_standby: is 'off'; not yours to set: Patroni keeps it on\n  fix: remove it"],
+    ),
+    "a database has the name of PostgreSQL's own": RuleCase(
+        rule="PostgresConfig.its_database_has_a_name_of_its_own",
+        bad={"database": "template1"},
+        good={"database": "game"},
+        says=[
+            "$.database: is 'template1'; a database that every cluster has from the start, so that it cannot be made\n"
+            "  fix: name one of your own, as database: game"
+        ],
+    ),
+    "an image lacks the version": RuleCase(
+        rule="PostgresConfig.the_image_has_the_version",
+        bad={"image": f"ghcr.io/zalando/spilo-16:4.1-p2@{DIGEST}"},
+        good={"image": f"ghcr.io/zalando/spilo-16:4.1-p2@{DIGEST}", "postgresql": {"version": 16}},
+        says=[
+            "$.postgresql.version: is 18; not in the image, which is Spilo with PostgreSQL 16 and older ones\n"
+            "  fix: set it to 16, or take spilo-18"
+        ],
+    ),
+    "a stream takes larger messages than a server": RuleCase(
+        rule="NatsConfig.messages_pass",
+        bad={"streams": [{"name": "A", "subjects": ["a.>"], "max_bytes": "1Gi", "max_message_bytes": "2Mi"}]},
+        good={"streams": [{"name": "A", "subjects": ["a.>"], "max_bytes": "1Gi", "max_message_bytes": "1Mi"}]},
+        says=[
+            "$.streams[0].max_message_bytes: is '2Mi'; more than max_payload, which is 1Mi: no server takes such a "
+            "message\n  fix: lower it to 1Mi or less, or raise max_payload"
+        ],
+    ),
+    "a parameter is misspelt": RuleCase(
+        rule="PostgresServer.parameters_are_known",
+        bad={"parameters": {"shared_bufers": "1GB"}},
+        good={"parameters": {"shared_buffers": "1GB"}},
+        says=[
+            "$.parameters.shared_bufers: no parameter of PostgreSQL 18; Patroni leaves it out, and only its log says "
+            "so\n  fix: did you mean 'shared_buffers'?"
+        ],
     ),
 }

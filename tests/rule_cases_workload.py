@@ -382,15 +382,6 @@ WORKLOADS: dict[str, RuleCase] = {
             "  fix: add expose"
         ],
     ),
-    "an endpoint is no host name": RuleCase(
-        rule="DeploymentConfig.endpoints_are_exposed",
-        bad={"endpoint": "https://gateway", "expose": {"ports": ["http"]}},
-        good={"endpoint": "{cluster}.example.com", "expose": {"ports": ["http"]}},
-        says=[
-            "$.endpoint: is 'https://gateway'; not a host name\n"
-            "  fix: write a DNS name such as matchmaking.{region}.example.com"
-        ],
-    ),
     "pods without ordinals are exposed one by one": RuleCase(
         rule="DeploymentConfig.exposed_pods_have_ordinals",
         bad={"expose": {"ports": ["http"], "per_pod": True}},

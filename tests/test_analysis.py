@@ -3,15 +3,17 @@
 import itertools
 import random
 
+import msgspec
 import pytest
 
 from aether_deploy.infrastructure.analysis.analysing import Analysis, Cell, Use, analyse, users_hit
 from aether_deploy.infrastructure.analysis.analysts import PlainAnalyst
-from aether_deploy.infrastructure.analysis.failures import Failure, Footprint, pair_failures, single_failures
-from aether_deploy.infrastructure.analysis.impacts import Effect, Impact, Recovery, is_graver
-from aether_deploy.infrastructure.analysis.judging import findings_of
+from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure, pair_failures, single_failures
+from aether_deploy.infrastructure.analysis.impacts import Effect, FailureImpact, Loss, Outcome, is_graver
+from aether_deploy.infrastructure.analysis.judging import analysis_findings
 from aether_deploy.infrastructure.analysis.table import summary_text
 from aether_deploy.infrastructure.estate import Datacenter, Estate, EstateRegion
+from aether_deploy.timespan import TimeSpan
 from tests.analysis_cases import (
     ESTATE,
     EU,
@@ -29,7 +31,7 @@ from tests.analysis_cases import (
 )
 
 
-def named(failures: list[Failure], kind: str) -> list[str]:
+def named(failures: list[PlatformFailure], kind: str) -> list[str]:
     return [each.name for each in failures if each.kind == kind]
 
 
@@ -85,11 +87,11 @@ def test_pairs_are_all_pairs_of_zones_of_regions_and_of_links() -> None:
 
 
 def test_a_failure_is_felt_only_as_far_as_the_footprint_reaches() -> None:
-    zones = Failure(kind="zones", name="us-a + eu-a", lost=frozenset(("us-a", "eu-a")))
+    zones = PlatformFailure(kind="zones", name="us-a + eu-a", lost=frozenset(("us-a", "eu-a")))
 
     felt = zones.within(Footprint(frozenset(("us-a", "us-b"))))
 
-    assert felt == Failure(kind="zone", name="", lost=frozenset(("us-a",)))
+    assert felt == PlatformFailure(kind="zone", name="", lost=frozenset(("us-a",)))
 
 
 # --- whom it touches
@@ -132,8 +134,8 @@ def test_who_is_hit_are_those_who_use_it_and_are_not_gone_themselves() -> None:
 
 def test_pairs_are_graver_only_where_they_do_more_than_each_half() -> None:
     class Two(Counting):
-        def impact(self, failure: Failure) -> Impact:
-            return Impact((Effect(outcome="down" if len(failure.lost) > 1 else "holds", note="weaker"),))
+        def impact(self, failure: PlatformFailure) -> FailureImpact:
+            return FailureImpact((Effect(outcome="down" if len(failure.lost) > 1 else "holds", note="weaker"),))
 
     analysis = analyse(ESTATE, [subject("two", Two("us-a us-b"))], pairs=True)
 
@@ -154,13 +156,50 @@ def test_the_work_does_not_depend_on_who_is_not_touched() -> None:
 
 
 def test_gravity_orders_outcomes_before_times_and_people_before_times() -> None:
-    slow = Impact((Effect(outcome="interrupted", recovery=Recovery(1, 2, 300)),))
-    asks = Impact((Effect(outcome="interrupted", recovery=Recovery(1, 2, 3), human="act"),))
-    down = Impact((Effect(outcome="down"),))
+    slow = FailureImpact((Effect(outcome="interrupted", recovery=TimeSpan(1, 2, 300)),))
+    asks = FailureImpact((Effect(outcome="interrupted", recovery=TimeSpan(1, 2, 3), human="act"),))
+    down = FailureImpact((Effect(outcome="down"),))
 
     assert is_graver(down, [slow, asks])
     assert is_graver(asks, [slow])
     assert not is_graver(slow, [slow])
+
+
+# --- what is to be mended
+
+
+class Lossy(Counting):
+    """A kind that knows no fix: everything stops it, everywhere, and takes what was acknowledged."""
+
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
+        outcome: Outcome = "interrupted" if failure.role == "member" else "down"
+        return FailureImpact((Effect(outcome=outcome, region="eu", loss=Loss(text="all")),))
+
+
+class Advising(Lossy):
+    """The same, of a kind that knows one."""
+
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
+        (effect,) = super().impact(failure).effects
+        return FailureImpact((msgspec.structs.replace(effect, fix="add a zebra"),))
+
+
+def test_a_judge_of_all_kinds_advises_no_parts_that_only_some_kinds_have() -> None:
+    analysis = analyse(ESTATE, [subject("any", Lossy("us-a us-b us-c fra", (("us", "eu"),)))])
+
+    findings = analysis_findings(analysis)
+
+    assert {each.rule for each in findings} >= {
+        "single-point", "zone-loss", "reaches-other-regions", "witness-decides", "link-loss", "acknowledged-writes",
+    }  # fmt: skip
+    words = {word for each in findings for word in each.fix.replace(",", "").split()}
+    assert words & {"server", "servers", "votes", "members", "majority", "synchronous", "stream"} == set()
+
+
+def test_where_a_kind_knows_a_fix_it_speaks() -> None:
+    analysis = analyse(ESTATE, [subject("any", Advising("us-a us-b us-c fra", (("us", "eu"),)))])
+
+    assert {each.fix for each in analysis_findings(analysis)} == {"add a zebra"}
 
 
 # --- of any kind
@@ -170,8 +209,8 @@ def test_a_kind_without_rules_is_gone_with_its_last_datacenter_and_says_that_no_
     (component,) = platform_of(THREE_REGIONS, WORLD, "components:", nats(streams="")).components
     analyst = PlainAnalyst(component, ESTATE)
 
-    zone = analyst.impact(Failure(kind="zone", name="", lost=frozenset(("us-a",))))
-    region = analyst.impact(Failure(kind="region", name="", lost=frozenset(("us-a", "us-b", "us-c"))))
+    zone = analyst.impact(PlatformFailure(kind="zone", name="", lost=frozenset(("us-a",))))
+    region = analyst.impact(PlatformFailure(kind="region", name="", lost=frozenset(("us-a", "us-b", "us-c"))))
 
     assert (zone.outcome, region.outcome) == ("holds", "down")
     assert "not known" in region.effects[0].rules[-1].text
@@ -180,7 +219,7 @@ def test_a_kind_without_rules_is_gone_with_its_last_datacenter_and_says_that_no_
 def test_a_platform_without_components_has_an_empty_analysis() -> None:
     analysis = analysed(THREE_REGIONS, WORLD)
 
-    assert (analysis.subjects, analysis.singles, findings_of(analysis)) == ((), (), [])
+    assert (analysis.subjects, analysis.singles, analysis_findings(analysis)) == ((), (), [])
     assert summary_text(analysis, []).endswith("0 components: no findings")
 
 

@@ -3,6 +3,8 @@
 import re
 from xml.etree import ElementTree
 
+import pytest
+
 from aether_deploy.infrastructure.analysis.analysing import Analysis
 from aether_deploy.infrastructure.analysis.graph import CHIPS_MAX, graph_svg
 from tests.analysis_cases import (
@@ -44,6 +46,43 @@ def test_a_witness_in_a_cluster_of_its_own_stands_apart_and_dashed() -> None:
 
     assert {"witness fra", "cluster frankfurt", "fra, zone fra-a", "events votes"} <= set(words(root))
     assert [each.get("class") for each in root.iter(f"{SVG}rect")].count("box witness") == 1
+
+
+def test_a_witness_is_joined_to_the_regions_that_it_votes_with() -> None:
+    root = drawn(with_components(WITNESSED, nats(streams=MATCHES, more="witness: fra")))
+
+    titles = {each.findtext(f"{SVG}title"): each for each in root.iter(f"{SVG}path")}
+    (box,) = (each for each in root.iter(f"{SVG}rect") if each.get("class") == "box witness")
+
+    for region in ("us", "eu"):
+        path = titles[f"{region} - witness fra: no round trip is known"]
+        assert path.get("class") == "link talks"
+        assert float((path.get("d") or "").rpartition("H")[2]) == float(box.get("x") or 0) + float(
+            box.get("width") or 0
+        )
+
+
+def test_a_witness_that_nobody_votes_with_is_joined_to_nobody() -> None:
+    root = drawn(with_components(WITNESSED, postgres()))
+
+    assert not any("witness" in (each.findtext(f"{SVG}title") or "") for each in root.iter(f"{SVG}path"))
+
+
+LEGENDS: dict[str, tuple[str, list[str], set[str]]] = {
+    "both looks": (THREE_REGIONS, [postgres(more="standby: {region: eu}")], {"components", "no component"}),
+    "only what talks": (WITNESSED, [nats(streams=MATCHES, more="witness: fra")], {"components"}),
+    "only what is known": (TWO_REGIONS, [postgres()], {"no component"}),
+    "no link": (ONE_REGION, [postgres()], set()),
+}
+
+
+@pytest.mark.parametrize("case", LEGENDS)
+def test_the_legend_explains_the_lines_that_are_drawn_and_no_others(case: str) -> None:
+    regions, components, explained = LEGENDS[case]
+
+    said = words(drawn(with_components(regions, *components)))
+
+    assert {word.partition(" talk")[0] for word in said if word.endswith("over it")} == explained
 
 
 def test_links_that_components_use_are_told_from_those_that_are_only_known() -> None:

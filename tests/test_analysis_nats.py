@@ -1,14 +1,31 @@
 """What the analysis says of a NATS supercluster."""
 
 import random
+from collections.abc import Sequence
 from itertools import combinations
 
 import msgspec
 import pytest
 
+from aether_deploy.infrastructure.analysis.failures import PlatformFailure
+from aether_deploy.infrastructure.kinds.nats import NatsConfig
+from aether_deploy.infrastructure.nats.impact import analyst
 from aether_deploy.infrastructure.nats.quorum import Shape, StreamGroup, fate_of
 from aether_deploy.infrastructure.nats.touched import TouchedShape
-from tests.analysis_cases import MATCHES, THREE_REGIONS, WITNESSED, effects, found, nats, row, with_components
+from tests.analysis_cases import (
+    MATCHES,
+    ONE_REGION,
+    THREE_REGIONS,
+    WITNESSED,
+    effects,
+    found,
+    nats,
+    platform_of,
+    row,
+    with_components,
+)
+
+TWO_ZONES = ONE_REGION.replace(", us-c", "")
 
 
 def test_with_three_regions_the_loss_of_one_leaves_the_others_alone() -> None:
@@ -41,13 +58,114 @@ def test_a_stream_of_one_is_a_single_point_and_the_fix_says_so() -> None:
     assert finding.fix == "set replicas of the stream to 3, in three zones"
 
 
+ONE_STREAM = "{name: ONE, subjects: [one.>], regions: [us], replicas: 1, max_bytes: 1Gi}"
+FIXES: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    "a zone of two": (
+        TWO_ZONES, "zone", "us-a",
+        {
+            "management": "give region us a third zone",
+            "ONE": "give region us a third zone, and then set replicas of the stream to 3",
+        },
+    ),
+    "the only region": (
+        TWO_ZONES, "region", "us",
+        {
+            "management": "run in two further regions, or in one more and a witness",
+            "ONE": "run in a second region, and mirror the stream there",
+        },
+    ),
+    "the only region, of three zones": (
+        ONE_REGION, "region", "us",
+        {
+            "management": "run in two further regions, or in one more and a witness",
+            "ONE": "run in a second region, and mirror the stream there",
+        },
+    ),
+    "one of three regions": (
+        THREE_REGIONS, "region", "us",
+        {"ONE": "give the stream mirrors in another region"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FIXES)
+def test_the_advice_fits_what_is_lost_and_what_there_is(case: str) -> None:
+    regions, kind, name, fixes = FIXES[case]
+
+    lost = effects(with_components(regions, nats(streams=ONE_STREAM), workloads=""), "events", kind, name)
+
+    assert {part: effect.fix for part, effect in lost.items() if effect.outcome == "down"} == fixes
+
+
+def test_a_third_zone_is_what_mends_two() -> None:
+    three = "{name: ONE, subjects: [one.>], regions: [us], replicas: 3, max_bytes: 1Gi}"
+
+    lost = effects(with_components(ONE_REGION, nats(streams=three), workloads=""), "events", "zone", "us-a")
+
+    assert {effect.outcome for effect in lost.values()} <= {"holds", "interrupted"}
+
+
+def vote_fix(zones: Sequence[int]) -> str:
+    """Return what is advised where region us is lost and regions have so many zones: ``check`` would refuse them."""
+    platform = platform_of(THREE_REGIONS, "components:", nats())
+    regions = tuple(
+        msgspec.structs.replace(region, datacenters=region.datacenters[:count])
+        for region, count in zip(platform.estate.regions, zones, strict=False)
+    )
+    (config,) = platform.components
+    assert isinstance(config, NatsConfig)
+    asked = analyst(config, msgspec.structs.replace(platform.estate, regions=regions))
+    lost = frozenset(each.name for each in regions[0].datacenters)
+    (management,) = asked.impact(PlatformFailure(kind="region", name="us", lost=lost)).effects
+    return management.fix
+
+
+def test_two_regions_alone_are_advised_a_witness() -> None:
+    assert vote_fix([3, 3]).startswith("add a witness, or servers in a third region")
+
+
+def test_two_regions_lost_at_once_are_borne_by_five() -> None:
+    analysis = with_components(THREE_REGIONS, nats(), workloads="", pairs=True)
+
+    lost = effects(analysis, "events", "regions", "us + eu")
+
+    assert (lost["management"].outcome, lost["management"].fix) == ("down", "run in two further regions")
+
+
+def test_where_one_of_three_regions_holds_half_it_is_told_to_hold_less() -> None:
+    assert vote_fix([3, 1, 1]) == "let no region hold half of the servers"
+
+
+def test_a_lost_region_whose_stream_is_mirrored_is_advised_nothing_more() -> None:
+    mirrored = MATCHES.replace("replicas: 3", "replicas: 1")
+
+    lost = effects(with_components(THREE_REGIONS, nats(streams=mirrored)), "events", "region", "us")
+
+    assert (lost["MATCHES"].fix, bool(lost["MATCHES"].human)) == ("", True)
+
+
+def test_only_a_mirror_that_is_promoted_can_lack_messages() -> None:
+    mirrored, alone = MATCHES, MATCHES.replace(", mirrors: [eu]", "")
+    lost = [
+        effects(with_components(THREE_REGIONS, nats(streams=streams)), "events", "region", "us")["MATCHES"]
+        for streams in (mirrored, alone)
+    ]
+
+    assert [(each.outcome, bool(each.human), each.loss is not None) for each in lost] == [
+        ("down", True, True),
+        ("down", False, False),
+    ]
+    assert lost[0].loss is not None
+    assert lost[0].loss.text.startswith("once a copy is promoted, what was published within the last 76 ms or more")
+
+
 def test_a_witness_keeps_the_majority_and_its_own_loss_is_borne() -> None:
     analysis = with_components(WITNESSED, nats(streams=MATCHES, more="witness: fra"))
 
     assert effects(analysis, "events", "region", "us")["management"].outcome == "holds"
     assert effects(analysis, "events", "region", "eu")["management"].outcome == "holds"
     assert row(analysis, "witness", "fra").cells["events"].impact.outcome == "holds"
-    assert found(analysis, "half-of-the-votes") == found(analysis, "reaches-other-regions") == []
+    assert found(analysis, "reaches-other-regions") == []
 
 
 def test_a_cut_between_two_regions_stops_no_stream_and_makes_copies_stale() -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from itertools import combinations
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 from hypothesis import given
@@ -12,8 +12,9 @@ from aether_deploy.failover.bounds import bounds
 from aether_deploy.failover.election import decide_candidacy
 from aether_deploy.failover.policy import FailoverPolicy
 from aether_deploy.failover.seen import Peer, RaceView, SyncKey, known
-from aether_deploy.infrastructure.analysis.failures import Failure
-from aether_deploy.infrastructure.postgres.impact import PostgresAnalyst
+from aether_deploy.failover.timings import StoreKind
+from aether_deploy.infrastructure.analysis.failures import PlatformFailure
+from aether_deploy.infrastructure.postgres.impact import PostgresAnalyst, effect_of_bound
 from aether_deploy.infrastructure.postgres.shards import Shard, Toll, toll_of_zones
 from tests.analysis_cases import ONE_REGION, THREE_REGIONS, TWO_REGIONS, effects, found, postgres, row, with_components
 
@@ -175,6 +176,51 @@ def test_a_strict_cluster_stops_writing_with_its_last_replica() -> None:
     assert (lost.outcome, lost.readable) == ("read-only", True)
 
 
+STRICT = "members: 2\n    failover: {synchronous_mode: MODE, synchronous_mode_strict: true}"
+
+
+@pytest.mark.parametrize("mode", ["true", "quorum"])
+def test_a_strict_cluster_of_two_is_stopped_by_either_process_and_somebody_should_mend_that(mode: str) -> None:
+    analysis = with_components(ONE_REGION, postgres(more=STRICT.replace("MODE", mode)))
+
+    leader, replica = (effects(analysis, "accounts", "process", role=role)[""] for role in ("leader", "member"))
+
+    assert {leader.outcome, replica.outcome, effects(analysis, "accounts", "zone", "us-a")[""].outcome} == {"read-only"}
+    assert leader.recovery is replica.recovery is None
+    assert {(each.severity, each.fix) for each in found(analysis, "single-point")} == {
+        ("error", "add members, or set failover.synchronous_mode_strict to false")
+    }
+
+
+POLICIES = [
+    FailoverPolicy(
+        synchronous_mode=mode,
+        synchronous_mode_strict=strict,
+        synchronous_node_count=count,
+        failsafe_mode=failsafe,
+        primary_start_timeout=start,
+    )
+    for mode in (False, True, "quorum")
+    for strict in (False, True)
+    for count in (1, 2)
+    for failsafe in (False, True)
+    for start in (0, 300)
+]
+OUTCOMES = {"back": "interrupted", "untouched": "holds", "stopped": "read-only"}
+
+
+@pytest.mark.parametrize("members", [2, 3, 4])
+@pytest.mark.parametrize("store", get_args(StoreKind))
+def test_what_a_bound_says_of_writes_is_what_the_effect_says(members: int, store: StoreKind) -> None:
+    rows = [row for policy in POLICIES for row in bounds(policy, dcs=store, members=members).rows]
+
+    told = [(row.fate, effect_of_bound(row)) for row in rows]
+
+    assert {fate for fate, _ in told} == (OUTCOMES.keys() if members == 2 else {"back", "untouched"})
+    assert [each for each in told if each[1].outcome != OUTCOMES[each[0]]] == []
+    assert [each for each in told if (each[1].recovery is not None) != (each[0] == "back")] == []
+
+
 # --- the API server
 
 
@@ -211,6 +257,23 @@ def test_a_region_with_a_standby_needs_a_human_and_loses_what_had_not_arrived() 
     assert [each.severity for each in found(analysis, "region-loss-by-hand")] == ["note"]
 
 
+@pytest.mark.parametrize(
+    ("backend", "how"),
+    [("patroni", 'PATCH its /config with {"standby_cluster": null}'), ("zalando", "name eu in regions and publish")],
+)
+def test_a_standby_is_promoted_as_its_back_end_does_it(backend: str, how: str) -> None:
+    text = postgres(name="acid-ledger", more=f"standby: {{region: eu}}\n    backend: {backend}")
+    if backend == "zalando":
+        text = "\n".join(line for line in text.splitlines() if not line.strip().startswith("image:"))
+        text += "\n    team: acid\n"
+    analysis = with_components(THREE_REGIONS, text)
+
+    human = effects(analysis, "acid-ledger", "region", "us")[""].human
+
+    assert human.startswith(f"promote the standby in eu: {how}")
+    assert human.endswith("as runbooks/acid-ledger.md says; make sure that us is gone, or two clusters take writes")
+
+
 def test_synchronous_members_are_no_help_to_another_region() -> None:
     more = f"{STANDBY}\n    failover: {{synchronous_mode: quorum}}"
 
@@ -226,6 +289,19 @@ def test_without_a_standby_a_lost_region_is_a_warning_that_names_the_nearest_one
     assert [(each.severity, each.fix) for each in found(analysis, "region-loss")] == [
         ("warning", "add standby: {region: eu}")
     ]
+
+
+def test_more_members_are_no_advice_against_the_loss_of_the_only_region() -> None:
+    analysis = with_components(ONE_REGION, postgres(more="members: 1"))
+
+    assert [each.fix for each in found(analysis, "region-loss")] == ["keep a copy in a second region"]
+    assert [each.fix for each in found(analysis, "zone-loss")] == ["set members to 3"]
+
+
+def test_a_single_member_with_a_second_region_in_reach_is_advised_a_standby_for_the_loss_of_its_own() -> None:
+    analysis = with_components(THREE_REGIONS, postgres(more="members: 1"))
+
+    assert [each.fix for each in found(analysis, "region-loss")] == ["add standby: {region: eu}"]
 
 
 def test_with_one_region_alone_its_loss_is_a_note() -> None:
@@ -278,6 +354,15 @@ def test_each_shard_answers_for_itself() -> None:
     assert analysis.by_name["accounts"].analyst.pods["us-a"] == "1 to 4 members"
 
 
+def test_a_worker_of_one_is_advised_the_setting_of_workers() -> None:
+    text = postgres(more=CITUS.replace("members_per_worker: 2", "members_per_worker: 1"))
+    analysis = with_components(ONE_REGION, text.replace("zalando/spilo-18:4.1-p2", "registry/patroni-citus:18.1"))
+
+    lost = effects(analysis, "accounts", "zone", "us-a")
+
+    assert lost["each of 3 workers"].fix == "set sharding.members_per_worker to 3"
+
+
 # --- two primaries
 
 
@@ -321,7 +406,10 @@ def test_a_failure_elsewhere_is_never_asked() -> None:
     footprint = analysis.by_name["accounts"].analyst.footprint
 
     assert "ap-a" not in footprint.datacenters
-    assert Failure(kind="link", name="", cut=frozenset((frozenset(("us", "ap")),))).within(footprint).cut == frozenset()
+    assert (
+        PlatformFailure(kind="link", name="", cut=frozenset((frozenset(("us", "ap")),))).within(footprint).cut
+        == frozenset()
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """What the table, the findings and the values for machines say of an analysis."""
 
 from aether_deploy.infrastructure.analysis.analysing import analyse
-from aether_deploy.infrastructure.analysis.grid import lines_of
-from aether_deploy.infrastructure.analysis.judging import findings_of
+from aether_deploy.infrastructure.analysis.grid import shared_findings
+from aether_deploy.infrastructure.analysis.judging import analysis_findings
+from aether_deploy.infrastructure.analysis.lines import lines_of
 from aether_deploy.infrastructure.analysis.table import table_markdown, table_text
 from aether_deploy.infrastructure.analysis.values import analysis_values
 from aether_deploy.infrastructure.estate import Datacenter, Estate, EstateRegion
@@ -14,6 +15,7 @@ from tests.analysis_cases import (
     WORLD,
     Counting,
     nats,
+    postgres,
     subject,
     with_components,
 )
@@ -96,7 +98,7 @@ def test_a_table_that_stays_too_wide_is_printed_in_blocks() -> None:
 
 def test_markdown_has_the_table_the_findings_and_folds_the_rest() -> None:
     analysis = with_components(THREE_REGIONS, nats(streams=MATCHES))
-    text = table_markdown(analysis, findings_of(analysis))
+    text = table_markdown(analysis, analysis_findings(analysis))
 
     assert text.startswith("| failure | events |\n| --- | --- |\n| process that leads | 3-9 s 1/2 |")
     assert "| region us | down! \\~ 1/2 |" in text
@@ -104,9 +106,35 @@ def test_markdown_has_the_table_the_findings_and_folds_the_rest() -> None:
     assert text.count("<details>") == text.count("</details>") == 5
 
 
+def test_what_is_found_of_several_components_alike_stands_once_with_their_names() -> None:
+    names = ["accounts", "orders", "stock"]
+    crowd = [postgres(name=name, more="standby: {region: eu}") for name in names]
+    analysis = with_components(THREE_REGIONS, *crowd, postgres(name="other", more="members: 1"))
+    findings = analysis_findings(analysis)
+
+    text, markdown = table_text(analysis, findings), table_markdown(analysis, findings)
+
+    together = [line for line in text.splitlines() if line.endswith("(region-loss-by-hand)")]
+    assert len(together) == 1
+    assert together[0].startswith("note: accounts, orders, stock: region us: down until somebody acts: promote")
+    assert "runbooks/<component>.md" in together[0]
+    assert markdown.count("(`region-loss-by-hand`)") == 1
+    assert "- **note** `accounts, orders, stock`: region us" in markdown
+    assert text.count("  accounts, orders, stock: promote the standby in eu") == 1
+    assert "error: other: a zone of us" in text
+    stay = [each["component"] for each in analysis_values(analysis, findings)["findings"]]
+    assert all(stay.count(name) == stay.count("accounts") > 1 for name in names)
+
+
+def test_a_finding_of_one_component_names_its_own_runbook() -> None:
+    analysis = with_components(THREE_REGIONS, postgres(more="standby: {region: eu}"))
+
+    assert shared_findings(analysis_findings(analysis)) == analysis_findings(analysis)
+
+
 def test_findings_begin_with_the_gravest() -> None:
     single = "{name: ONE, subjects: [one.>], regions: [us], replicas: 1, max_bytes: 1Gi}"
-    findings = findings_of(with_components(THREE_REGIONS, nats(streams=f"{MATCHES}, {single}")))
+    findings = analysis_findings(with_components(THREE_REGIONS, nats(streams=f"{MATCHES}, {single}")))
 
     order = ["error", "warning", "note"]
     assert [each.severity for each in findings] == sorted((each.severity for each in findings), key=order.index)
@@ -115,7 +143,7 @@ def test_findings_begin_with_the_gravest() -> None:
 
 def test_values_hold_every_cell_and_its_rules() -> None:
     analysis = with_components(THREE_REGIONS, nats(streams=MATCHES), pairs=True)
-    values = analysis_values(analysis, findings_of(analysis))
+    values = analysis_values(analysis, analysis_findings(analysis))
 
     cells = [cell for failure in values["failures"] for cell in failure["cells"].values()]
 
@@ -140,7 +168,7 @@ def test_the_blast_radius_is_in_the_values() -> None:
 
 def test_equal_platforms_have_equal_analyses() -> None:
     texts = [
-        table_text(analysis, findings_of(analysis)) + str(analysis_values(analysis, findings_of(analysis)))
+        table_text(analysis, analysis_findings(analysis)) + str(analysis_values(analysis, analysis_findings(analysis)))
         for analysis in (with_components(THREE_REGIONS, nats(streams=MATCHES), pairs=True) for _ in range(2))
     ]
 

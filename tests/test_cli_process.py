@@ -170,6 +170,25 @@ def _read_all(terminal: int) -> bytes:
     return shown
 
 
+DATABASE = f"""\
+{SMALL}components:
+  - {{name: accounts, kind: postgres, image: 'a/spilo:1@{DIGEST}', members: 3, pvc: {{size: 1Gi}}}}
+"""
+SIMULATE = ["simulate", "failover", "database.yaml", "--fault", "node-loss", "--runs", "200"]
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=repr)
+def test_many_runs_show_their_progress_on_a_terminal_and_nothing_in_a_pipe(form: list[str], folder: Path) -> None:
+    (folder / "database.yaml").write_text(DATABASE)
+
+    code, shown = on_terminal(*SIMULATE, *form, folder=folder)
+    piped = shell(f"aether-deploy {' '.join([*SIMULATE, *form])}", folder)
+
+    assert (code, piped.code) == (0, 0)
+    assert "100 of 200 runs" in shown
+    assert " of 200 runs\x1b[K" not in piped.out + piped.err
+
+
 def test_problems_are_coloured_on_a_terminal(folder: Path) -> None:
     code, shown = on_terminal("check", "warned.yaml", folder=folder)
 

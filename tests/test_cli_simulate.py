@@ -8,9 +8,11 @@ import pytest
 
 from aether_deploy.cli import simulated
 from aether_deploy.cli.verbs import simulate_failover
-from aether_deploy.failover.bound import Bounds, Times
+from aether_deploy.failover.bound import FailoverBounds
 from aether_deploy.failover.bounds import bounds
-from aether_deploy.simulation.failover.faults import FAULTS
+from aether_deploy.failover.faults import FAULT_NAMES
+from aether_deploy.simulation.failover.faults import fault_text
+from aether_deploy.timespan import TimeSpan
 from tests.cli_cases import SMALL, CommandLine
 from tests.rule_case import DIGEST
 
@@ -79,6 +81,18 @@ def test_one_run_is_told_event_by_event(cli: CommandLine) -> None:
     assert lines[-1].startswith("accounts-us-east-1-0 writes after ")
 
 
+def test_the_first_of_many_runs_says_so_and_how_it_is_told_alone(cli: CommandLine) -> None:
+    question = ["simulate", "failover", "--fault", "node-loss", "--trace"]
+    first = cli(*question, "--runs", "10", "--seed", "7").out.splitlines()
+    title, _, alone = first[0].partition(" (alone: ")
+
+    again = cli(*question, *alone.rstrip(")").split()).out.splitlines()
+
+    assert title == "accounts in us-east-1: node-loss on kubernetes, run 1 of 10 of seed 7"
+    assert again[0].endswith(f"seed {alone.rstrip(')').split()[-1]}")
+    assert again[1:] == first[1:]
+
+
 def test_a_run_that_broke_a_bound_can_be_told_alone(cli: CommandLine) -> None:
     many = cli("simulate", "failover", "--fault", "node-loss", "--runs", "3", "--json").answer["result"]
     first = cli("simulate", "failover", "--fault", "node-loss", "--runs", "3", "--trace", "--json").answer["result"]
@@ -113,8 +127,8 @@ def test_json_has_the_spread_and_the_bound(cli: CommandLine) -> None:
 def test_a_broken_bound_is_a_failure_with_the_seed_that_shows_it(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_good(*given: Any, **named: Any) -> Bounds:
-        made, times = bounds(*given, **named), Times(1.0, 2.0, 3.0)
+    def too_good(*given: Any, **named: Any) -> FailoverBounds:
+        made, times = bounds(*given, **named), TimeSpan(1.0, 2.0, 3.0)
         rows = tuple(msgspec.structs.replace(row, writable=times) for row in made.rows)
         return msgspec.structs.replace(made, rows=rows)
 
@@ -182,7 +196,7 @@ WRONG = {
     ),
     "a database of one": (
         ACCOUNTS.replace("members: 3", "members: 1"), [],
-        "--component accounts: accounts has 1 member in us-east-1, and nobody takes over from it\n"
+        "$.components.accounts.members: accounts has 1 member in us-east-1, and nobody takes over from it\n"
         "  fix: set members to 2 or more\n",
     ),
 }  # fmt: skip
@@ -202,20 +216,96 @@ def test_a_question_is_refused_that_names(case: str, cli: CommandLine) -> None:
 def test_help_lists_every_fault(cli: CommandLine) -> None:
     said = cli("simulate", "failover", "--help")
 
-    assert [name for name, kind in FAULTS.items() if f"    {name}" not in said.out or kind.says not in said.out] == []
+    assert [name for name in FAULT_NAMES if f"    {name}" not in said.out or fault_text(name) not in said.out] == []
+
+
+US = "  - {code: us-east-1, zones: [us-east-1a, us-east-1b, us-east-1c]}\n"
+EU = US.replace("us-east-1", "eu-west-1")
+LINKS = "links: [{between: [us-east-1, eu-west-1], latency_ms: 76}]\n"
+
+
+def followed(first: str, second: str) -> str:
+    """Return a file whose database has its primary in the United States and a standby of two in Europe."""
+    return ACCOUNTS.replace(US, first + second + LINKS).replace(
+        "    members: 3\n",
+        "    members: 3\n    standby: {region: eu-west-1, members: 2}\n"
+        "    endpoint: 'accounts.{region}.example.com'\n    expose: {type: LoadBalancer}\n",
+    )
 
 
 def test_a_standby_region_is_what_a_human_promotes(cli: CommandLine) -> None:
-    regions = "  - {code: us-east-1, zones: [us-east-1a, us-east-1b, us-east-1c]}\n"
-    links = "links: [{between: [us-east-1, eu-west-1], latency_ms: 76}]\n"
-    text = ACCOUNTS.replace(regions, regions + regions.replace("us-east-1", "eu-west-1") + links).replace(
-        "    members: 3\n",
-        "    members: 3\n    standby: {region: eu-west-1}\n    endpoint: 'accounts.{region}.example.com'\n"
-        "    expose: {type: LoadBalancer}\n",
-    )
-    cli.write("aether.yaml", text)
+    cli.write("aether.yaml", followed(US, EU))
 
     said = cli("simulate", "failover", "--fault", "region-promoted", "--runs", "3")
 
     assert said.out.startswith("accounts in eu-west-1: region-promoted on kubernetes, 3 runs"), said
     assert said.code == 0
+
+
+@pytest.mark.parametrize("regions", [(US, EU), (EU, US)], ids=["primary first", "standby first"])
+def test_the_region_of_the_primary_is_simulated_wherever_it_stands_in_the_file(
+    regions: tuple[str, str], cli: CommandLine
+) -> None:
+    cli.write("aether.yaml", followed(*regions))
+
+    result = cli("simulate", "failover", "--fault", "leader-killed", "--runs", "8", "--json").answer["result"]
+
+    assert (result["region"], result["members"]) == ("us-east-1", 3)
+    assert result["winners"].keys() == {"accounts-us-east-1-1", "accounts-us-east-1-2"}
+
+
+# --- shards
+
+INVENTORY = f"""\
+  - name: inventory
+    kind: postgres
+    image: registry.example.com/patroni-citus:18.1@{DIGEST}
+    regions: [us-east-1]
+    pvc: {{size: 10Gi}}
+    members: 3
+    sharding: {{database: game, workers: 2, members_per_worker: 2}}
+"""
+SHARDS = ("--component", "inventory", "--fault", "leader-killed", "--runs", "6", "--seed", "2")
+
+
+@pytest.mark.parametrize(("group", "members"), [(0, 3), (1, 2), (2, 2)])
+def test_a_shard_is_simulated_with_the_members_and_names_that_it_has(
+    group: int, members: int, cli: CommandLine
+) -> None:
+    cli.write("aether.yaml", ACCOUNTS + INVENTORY)
+
+    told = cli("simulate", "failover", *SHARDS, "--group", str(group))
+    result = cli("simulate", "failover", *SHARDS, "--group", str(group), "--json").answer["result"]
+
+    assert told.out.startswith(f"inventory, group {group}, in us-east-1: leader-killed on kubernetes, 6 runs"), told
+    assert (result["group"], result["members"]) == (group, members)
+    assert result["winners"].keys() <= {f"inventory-us-east-1-g{group}-{number}" for number in range(1, members)}
+
+
+GROUPS: dict[str, tuple[str, list[str], str]] = {
+    "a group that is not there": (
+        INVENTORY, ["--component", "inventory", "--group", "3"],
+        "--group 3: inventory has no group of that number\n  fix: choose one of 0 (the coordinator), 1, 2\n",
+    ),
+    "a group of what is not sharded": (
+        INVENTORY, ["--component", "accounts", "--group", "1"],
+        "--group 1: accounts is not sharded in us-east-1\n  fix: leave it out\n",
+    ),
+    "a worker of one": (
+        INVENTORY.replace("worker: 2", "worker: 1"), ["--component", "inventory", "--group", "1"],
+        "$.components.inventory.sharding.members_per_worker: group 1 of inventory has 1 member in us-east-1, and "
+        "nobody takes over from it\n"
+        "  fix: set sharding.members_per_worker to 2 or more\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_a_group_that_cannot_be_simulated_is_refused(case: str, cli: CommandLine) -> None:
+    component, arguments, says = GROUPS[case]
+    cli.write("aether.yaml", ACCOUNTS + component)
+
+    said = cli("simulate", "failover", "--fault", "node-loss", *arguments)
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err.endswith(f"{says}1 problem\n")

@@ -6,16 +6,20 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aether_deploy.infrastructure.objects import PART
+from aether_deploy.config.sink import Sink
+from aether_deploy.gitops.render import render_clusters
+from aether_deploy.infrastructure.objects.naming import PART
 from aether_deploy.infrastructure.registry import component_types
 from aether_deploy.manifest.labels import INSTANCE
 from aether_deploy.manifest.yaml_text import to_yaml_documents
-from aether_deploy.platform.components import CREDENTIALS_FOLDER, component_secrets, place_of
+from aether_deploy.platform.components import component_secrets, place_of
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.manifest_checks import CHECKS
 from aether_deploy.platform.manifest_rules import object_findings
 from aether_deploy.platform.schema import platform_schema
 from aether_deploy.platform.secrets import secrets_named
+from aether_deploy.pods.names import name_max
+from aether_deploy.pods.paths import CREDENTIALS_FOLDER
 from aether_deploy.pods.surroundings import Surroundings
 from aether_deploy.quantities import parse_quantity
 from tests.component_cases import (
@@ -27,14 +31,13 @@ from tests.component_cases import (
     description_of,
     every_example,
     every_kind,
+    makes_pods,
     objects,
     platform_of,
     pods,
     values_of,
 )
 from tests.conftest import Golden
-
-LONGEST = {"StatefulSet": 52}
 
 
 @every_kind
@@ -84,10 +87,28 @@ def test_objects_are_named_and_labelled_as_their_component(kind: str, title: str
     for _, body in objects(kind, title):
         metadata = body["metadata"]
         assert metadata["name"] == name or metadata["name"].startswith(f"{name}-"), metadata["name"]
-        assert len(metadata["name"]) <= LONGEST.get(body["kind"], 63)
+        assert len(metadata["name"]) <= name_max(body["kind"])
         assert metadata["namespace"] == "aether-prod-data"
         if body["spec"].get("type") != "ExternalName" if isinstance(body.get("spec"), dict) else True:
             assert metadata["labels"].get(INSTANCE) == name
+
+
+@every_example
+@pytest.mark.parametrize("length", [20, 30, 36, 38, 40, 41, 42, 43, 45, 48, 50, 52, 54, 58, 63])
+def test_a_long_name_is_refused_or_all_objects_have_one_that_a_server_takes(kind: str, title: str, length: int) -> None:
+    description = description_of(kind, title)
+    name = f"{description['components'][0]['name']}-".ljust(length, "x")
+    description["components"] = [{**description["components"][0], "name": name}]
+    description["services"][0]["uses"] = []
+    sink = Sink(python=True)
+    platform = Platform.read_values(description, None, sink)
+
+    refused = [problem for problem in sink.problems if problem.severity == "error"]
+    if not refused:
+        bodies = [each for rendered in render_clusters([platform], {}) for each in data_of(rendered)]
+        assert [each.name for each in bodies if len(each.name) > name_max(each.kind)] == []
+    assert refused or length < 58
+    assert not refused or length > 30
 
 
 @every_example
@@ -171,15 +192,17 @@ def test_members_of_one_set_never_share_a_failure_unasked(kind: str, title: str)
 @every_example
 def test_a_stateful_set_finds_its_own_pods_and_no_others(kind: str, title: str) -> None:
     for rendered in clusters_of(kind, title):
-        templates = [each.body for each in data_of(rendered) if each.kind in ("StatefulSet", "Job", "Deployment")]
-        for body in templates:
-            selector = body["spec"].get("selector", {}).get("matchLabels", {})
+        makers = [(body, template) for each in data_of(rendered) for body, template in makes_pods(each.body)]
+        for body, _ in makers:
+            if body["kind"] not in ("StatefulSet", "Deployment"):
+                continue
+            selector = body["spec"]["selector"]["matchLabels"]
             found = [
                 other["metadata"]["name"]
-                for other in templates
-                if selector.items() <= other["spec"]["template"]["metadata"]["labels"].items()
+                for other, template in makers
+                if selector.items() <= template["metadata"]["labels"].items()
             ]
-            assert not selector or found == [body["metadata"]["name"]]
+            assert found == [body["metadata"]["name"]]
 
 
 @every_example
@@ -198,10 +221,8 @@ def test_one_policy_closes_both_directions_of_all_pods(kind: str, title: str) ->
     for rendered in clusters_of(kind, title):
         bodies = [each.body for each in data_of(rendered)]
         policies = [body["spec"] for body in bodies if body["kind"] == "NetworkPolicy"]
-        for body in bodies:
-            if body["kind"] not in ("StatefulSet", "Deployment", "Job"):
-                continue
-            labels = body["spec"]["template"]["metadata"]["labels"]
+        for _, template in (found for body in bodies for found in makes_pods(body)):
+            labels = template["metadata"]["labels"]
             over = [each for each in policies if each["podSelector"]["matchLabels"].items() <= labels.items()]
             assert len(over) == 1
             assert over[0]["policyTypes"] == ["Ingress", "Egress"]
@@ -330,8 +351,6 @@ def test_a_fetched_secret_stands_in_both_namespaces(kind: str, title: str) -> No
         "provider": "external_secrets", "store": {"name": "vault"}, "path": "aether/{namespace}/{secret}",
     }  # fmt: skip
     platform = Platform.load({**description_of(kind, title), "secrets": fetched})
-    from aether_deploy.gitops.render import render_clusters
-
     found: dict[str, set[Any]] = {}
     for rendered in render_clusters([platform], {}):
         for manifest in rendered.cluster.manifests:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from aether_deploy.failover.bounds import bounds
+from aether_deploy.failover.faults import FAULT_NAMES, FAULT_WORDS
 from aether_deploy.failover.policy import FailoverPolicy
 from aether_deploy.simulation.failover.faults import FAULTS
+from aether_deploy.simulation.failover.setup import FailoverSetup
 
 DETECT = {
     # store, ttl, loop_wait, retry_timeout: best and worst time until the key of a dead leader is free
@@ -128,9 +130,8 @@ def test_a_strict_cluster_of_two_is_stopped_by_the_loss_of_either() -> None:
 
     found = bounds(policy, members=2)
 
-    assert found.of("node-loss").writable is None
-    assert found.of("node-loss").note.startswith("stopped: ")
-    assert found.of("replica-loss").note == "stopped"
+    assert [found.of(failure).fate for failure in ("node-loss", "leader-killed", "replica-loss")] == ["stopped"] * 3
+    assert found.of("postgres-killed").fate == "back"
 
 
 REPLICAS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -152,8 +153,9 @@ def test_a_lost_replica_stops_writes_that_wait_for_it(case: str) -> None:
     assert bounds(FailoverPolicy(**given), dcs=dcs).of("replica-loss").formula == formula  # type: ignore[arg-type]
 
 
-def test_every_fault_that_can_be_simulated_has_a_bound() -> None:
-    assert {row.failure for row in bounds(FailoverPolicy()).rows} == FAULTS.keys()
+def test_bounds_simulations_and_words_know_the_same_faults() -> None:
+    assert sorted(row.failure for row in bounds(FailoverPolicy()).rows) == sorted(FAULT_NAMES)
+    assert tuple(FAULTS) == tuple(FAULT_WORDS) == FAULT_NAMES
 
 
 def test_formulas_have_the_numbers_in_them() -> None:
@@ -173,6 +175,29 @@ def test_bounds_are_a_table_for_people_and_values_for_machines() -> None:
     assert [line.split("  ")[0] for line in lines[1 : 1 + len(found.rows)]] == [row.failure for row in found.rows]
     assert json.loads(json.dumps(values)) == values
     assert values[1]["writable"] == {"best": 18.06, "mean": 19.38, "worst": 20.85}
+
+
+def test_a_slip_in_a_name_is_answered_with_what_is_near() -> None:
+    with pytest.raises(ValueError, match="no store is named 'etcd'; did you mean 'etcd3'"):
+        bounds(FailoverPolicy(), dcs="etcd")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="stores are etcd3, kubernetes, raft"):
+        bounds(FailoverPolicy(), dcs="zzz")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no fault is named 'nodeloss'; did you mean 'node-loss'"):
+        bounds(FailoverPolicy()).of("nodeloss")
+    with pytest.raises(ValueError, match="no store is named 'etcd'"):
+        FailoverSetup(policy=FailoverPolicy(), store="etcd")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("policy", [None, {"ttl": 30}], ids=repr)
+def test_what_is_no_policy_or_no_number_is_told(policy: Any) -> None:
+    with pytest.raises(TypeError, match="and no FailoverPolicy"):
+        bounds(policy)
+    with pytest.raises(TypeError, match="members is '3', and no whole number"):
+        bounds(FailoverPolicy(), members="3")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no fault is named None; "):
+        bounds(FailoverPolicy()).of(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no store is named None; "):
+        bounds(FailoverPolicy(), dcs=None)  # type: ignore[arg-type]
 
 
 def test_a_single_member_has_nobody_to_fail_over_to() -> None:

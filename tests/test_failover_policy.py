@@ -144,8 +144,9 @@ MEMBERS: dict[str, tuple[dict[str, Any], int, str]] = {
     "two copies of two members, strictly": (
         {"synchronous_mode": True, "synchronous_node_count": 2, "synchronous_mode_strict": True},
         2,
-        "error",
+        "warning",
     ),
+    "a copy of a single member, strictly": ({"synchronous_mode": True, "synchronous_mode_strict": True}, 1, "error"),
     "every replica, strictly": ({"synchronous_mode": "quorum", "synchronous_mode_strict": True}, 2, "warning"),
 }
 
@@ -197,6 +198,13 @@ def test_a_sound_policy_is_what_the_daemon_runs_with() -> None:
     assert {name: effective[name] for name in dynamic_config(policy) if name != "postgresql"} == {
         name: value for name, value in dynamic_config(policy).items() if name != "postgresql"
     }
+
+
+@pytest.mark.parametrize("given", [None, [], "ttl: 30", 30], ids=repr)
+def test_what_is_no_mapping_is_no_configuration(given: Any) -> None:
+    for asked in (patroni_effective, patroni_refusal):
+        with pytest.raises(TypeError, match="a dynamic configuration maps settings to values"):
+            asked(given)
 
 
 def test_one_bad_timing_drops_the_whole_configuration() -> None:

@@ -77,7 +77,7 @@ def test_the_servers_own_check_takes_every_file(config: Any, where: Any, tmp_pat
     for name, text in files.items():
         # What Kubernetes puts into the environment; certificates lie where this machine has them.
         file = tmp_path / name
-        file.write_text(_with_values(text, config, where).replace("/etc/nats-certs", str(tmp_path)), "utf-8")
+        file.write_text(_with_values(text, config, where).replace("/run/aether/tls", str(tmp_path)), "utf-8")
         assert syntax_fault(program, file) is None, text
 
 

@@ -54,7 +54,7 @@ def test_what_fits_by_the_rule_is_made_and_what_does_not_is_refused(servers: Sup
     assert answer["error"]["err_code"] == 10005
 
 
-MISLEADING = {
+MISLEADING: dict[str, dict[str, Any]] = {
     "five replicas in three zones": {"num_replicas": 5},
     "a region that nobody knows": {"placement": {"tags": ["region:mars"]}},
     "larger than any volume": {"max_bytes": 100 * GIB},

@@ -12,9 +12,10 @@ import yaml
 
 from aether_deploy.gitops.render import render_clusters
 from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
+from aether_deploy.infrastructure.postgres.backends.patroni import RIGHTS
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.patroni.cluster import PatroniCluster
-from aether_deploy.lab.patroni.kubernetes_store import RULES, KubernetesStore, access_by
+from aether_deploy.lab.patroni.kubernetes_store import KubernetesStore, access_by
 from aether_deploy.lab.patroni.validation import configuration_faults
 from aether_deploy.platform.config import Platform
 from tests.lab_cases import boot_for_tests
@@ -184,7 +185,7 @@ def test_a_changed_loop_wait_is_lived_by_at_once(cluster: PatroniCluster) -> Non
 def _without(resource: str, verb: str) -> list[dict[str, Any]]:
     return [
         {**rule, "verbs": [each for each in rule["verbs"] if rule["resources"] != [resource] or each != verb]}
-        for rule in RULES
+        for rule in RIGHTS
     ]
 
 

@@ -1,6 +1,7 @@
 """What real Patroni was measured to do lies inside what is predicted. ``tests/patroni_measuring.py`` measured it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,3 +56,15 @@ def test_enough_kills_were_measured_at_the_two_usual_loops() -> None:
     counts = {loop: sum(row["dcs"] == "kubernetes" and row["loop_wait"] == loop for row in KILLS) for loop in (2, 10)}
 
     assert all(count >= 10 for count in counts.values())
+
+
+def test_the_kill_that_the_guide_tells_is_one_that_was_measured() -> None:
+    guide = (Path(__file__).resolve().parents[1] / "docs" / "databases.md").read_text("utf-8")
+
+    told = [
+        row for row in KILLS if f"| +{row['detected_secs']} s |" in guide and f"| +{row['writable_secs']} s |" in guide
+    ]
+
+    assert [(row["dcs"], row["loop_wait"], f"| -{row['phase_secs']} s |" in guide) for row in told] == [
+        ("kubernetes", 10, True)
+    ]

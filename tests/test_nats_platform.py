@@ -95,3 +95,9 @@ def test_two_regions_and_no_witness_are_refused() -> None:
     found = [str(problem) for _, problem in evaluate(EVENTS, "regions: [{code: ap-south-1, enabled: false}]").found]
 
     assert any("region 'us-east-1' holds 3 of 5 servers: without it there is no majority" in each for each in found)
+
+
+def test_a_name_that_is_too_long_for_its_stateful_sets_is_refused() -> None:
+    found = [str(problem) for _, problem in evaluate(EVENTS.replace("name: events", f"name: {'e' * 45}")).found]
+
+    assert any("$.components[0].name" in each and "52" in each for each in found), found

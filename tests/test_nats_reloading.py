@@ -7,7 +7,7 @@ import pytest
 from aether_deploy.infrastructure.nats.options import options_of
 from aether_deploy.infrastructure.nats.reloading import changes_of, reload_class, restart_part
 from aether_deploy.infrastructure.nats.rendering import checksum_of, server_options
-from aether_deploy.infrastructure.nats.text import text_of
+from aether_deploy.infrastructure.nats.text import Variable, text_of, variables_in
 from aether_deploy.infrastructure.nats.wiring import Login, Wiring
 from tests.nats_cases import MATCHES, THREE, nats, place
 from tests.nats_reloads import CHANGES, changed
@@ -42,8 +42,28 @@ def test_what_needs_a_restart_is_in_the_part_that_restarts(path: str, change: An
     before = options()
     after = changed(before, path, change)
     shrunk = expected == "restart" and path in ("jetstream.max_file_store", "jetstream.max_memory_store")
+    elsewhere = bool(variables_in(after) - variables_in(before))  # the template of the pods changes with them
 
-    assert (restart_part(before) != restart_part(after)) is (expected != "reload" and not shrunk)
+    assert (restart_part(before) != restart_part(after)) is (expected != "reload" and not shrunk and not elsewhere)
+
+
+def test_a_user_whose_variables_are_known_is_taken_while_it_runs() -> None:
+    bob = {"user": Variable("NATS_USERNAME_BOB"), "password": Variable("NATS_PASSWORD_BOB")}
+    with_bob = changed(options(), "accounts.APP.users", lambda found: [*found, bob])
+    narrower = changed(with_bob, "accounts.APP.users", lambda found: [found[0], {**bob, "permissions": {}}])
+
+    assert reload_class(options(), with_bob) == "restart"
+    assert reload_class(with_bob, narrower) == "reload"
+    assert reload_class(with_bob, options()) == "reload"
+    assert changes_of(text_of(options()), text_of(with_bob)) == {"accounts": "restart"}
+
+
+@pytest.mark.parametrize("path", ["tls", "cluster.tls"])
+def test_certificates_come_with_a_new_pod_and_go_while_it_runs(path: str) -> None:
+    without = changed(options(), *CHANGES[f"{'routes' if '.' in path else 'clients'} come without certificates"][:2])
+
+    assert changes_of(without, options()) == {path: "restart"}
+    assert changes_of(options(), without) == {path: "reload"}
 
 
 def test_equal_files_need_nothing() -> None:

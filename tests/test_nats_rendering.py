@@ -267,11 +267,11 @@ def test_the_job_runs_our_program_with_the_login_of_a_user() -> None:
         "/etc/aether",
         "/tmp",
         "/run/aether/secrets/app",
-        "/etc/nats-certs",
+        "/run/aether/tls",
     ]
     assert (file["servers"], file["tls"]) == (
         "nats://events.aether-prod-data.svc:4222",
-        {"folder": "/etc/nats-certs", "certificate": False},
+        {"folder": "/run/aether/tls", "certificate": False},
     )
 
 

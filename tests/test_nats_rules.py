@@ -132,9 +132,40 @@ def test_a_witness_named_as_a_region_would_be_its_cluster() -> None:
 
 
 def test_a_witness_of_one_region_is_of_no_use() -> None:
-    found = faults(nats(witness="fra", regions=["eu"]), WITNESS)
+    config = nats(witness="fra", regions=["eu"])
 
-    assert [(each.at, each.severity) for each in found if each.severity == "warning"] == [(("witness",), "warning")]
+    assert [(each.at, each.severity) for each in faults(config, WITNESS)] == [(("witness",), "warning")]
+    assert told(config, WITNESS) == [
+        "witness: of no use to one region, whose streams stop with it: it has no server / remove it, or run in a "
+        "second region"
+    ]
+    assert config.witnesses(WITNESS) == ()
+
+
+def test_where_one_of_two_regions_is_switched_off_only_the_witness_is_told() -> None:
+    left = estate(region("eu", 3, "fra"), disabled=frozenset({"us"}))
+    both = {"name": "A", "subjects": ["a.{region}.>"], "max_bytes": "1Gi"}
+
+    assert [fault.at for fault in faults(nats(both, witness="fra"), left)] == [("witness",)]
+
+
+def test_a_witness_that_went_with_its_region_is_only_warned_of() -> None:
+    config, left = nats(witness="fra"), estate(region("us"), disabled=frozenset({"eu"}))
+
+    assert [(fault.at, fault.severity) for fault in faults(config, left)] == [(("witness",), "warning")]
+    assert told(config, left)[0].endswith(" / set witness: none here, or run in a second region")
+
+
+def test_a_slip_in_the_witness_is_not_told_as_a_lack_of_votes() -> None:
+    assert told(nats(witness="fre"), WITNESS) == [
+        "witness: no datacenter has that name, or it is disabled / did you mean 'fra'?"
+    ]
+
+
+def test_a_slip_in_a_witness_that_would_not_do_is_told_with_it() -> None:
+    found = told(nats(witness="fre"), estate(region("us", 3), region("eu", 1, "fra")))
+
+    assert [each.partition(":")[2].split(" ")[1] for each in found] == ["no", "region"]
 
 
 # --- gateways
@@ -168,6 +199,37 @@ def test_gateways_without_certificates_are_warned_of() -> None:
         (("gateway",), "warning"),
         (("network",), "warning"),
     ]
+
+
+HOSTS = [
+    "https://{pod}.example.com",
+    "{pod}.example.com:7222",
+    "{pod}.a b.example.com",
+    "{pod}.a_b.com",
+    "{pod}..com",
+    "",
+]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_an_endpoint_that_is_no_host_name_is_refused(host: str) -> None:
+    for settings in ({"gateway": {"endpoint": host}}, {"leafnodes": {"endpoint": host}}):
+        with pytest.raises(ConfigError) as caught:
+            nats(**settings)
+
+        assert any("not a host name" in str(problem) for problem in caught.value.problems)
+
+
+def test_an_endpoint_that_becomes_too_long_is_refused() -> None:
+    close, apart = "x" * 50 + "-{pod}.example.com", "x" * 50 + ".{pod}.example.com"
+    whole = ".".join(["x" * 50] * 4) + ".{pod}.{pod}.{pod}.{pod}.{pod}"
+
+    assert told(nats(gateway={"endpoint": apart}, leafnodes={"endpoint": apart})) == []
+    assert told(nats(leafnodes={"endpoint": close})) == [
+        f"leafnodes.endpoint: for server 'events-us-a-0' '{'x' * 50}-events-us-a-0' has 64 characters; a label has at "
+        "most 63 / shorten it, or join its parts by '.'"
+    ]
+    assert "characters; a host name has at most 253" in told(nats(gateway={"endpoint": whole}))[0]
 
 
 # --- streams: where
@@ -214,6 +276,20 @@ def test_lists_shrink_and_single_references_do_not() -> None:
     ]
 
 
+def test_a_region_that_is_unknown_hides_nothing_else() -> None:
+    stream = {**SMALL, "regions": ["nowhere"], "replicas": 5, "max_bytes": "50Gi"}
+
+    found = told(nats(stream), estate(tools_image=None))
+
+    assert [each.partition(" / ")[0] for each in found] == [
+        "streams.0.regions.0: no region has that code",
+        "streams.0.replicas: more than the 3 zones of region 'us': no two replicas share a zone",
+        "pvc.size: less than the 50Gi of stream 'A' that a server keeps",
+        "streams: made by a Job of our own program, and the platform has no 'tools_image'",
+    ]
+    assert len(told(nats({**stream, "replicas": 3, "max_bytes": "1Gi"}))) == 1
+
+
 # --- streams: how many
 
 
@@ -232,11 +308,32 @@ def test_a_mirror_needs_its_zones_too() -> None:
     assert found[0].startswith("streams.0.replicas: more than the 1 zone of region 'eu'")
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_an_even_count_is_warned_of(count: int) -> None:
-    (problem,) = nats({**SMALL, "regions": ["us"], "replicas": count}).problems()
+EVEN = {
+    "two in three zones": (2, 3, "an even count: it bears no loss at all / set it to 1, or to 3"),
+    "two in two zones": (2, 2, "an even count: it bears no loss at all / set it to 1"),
+    "four in four zones": (4, 4, "an even count: it bears the loss of one server, as 3 do / set it to 3"),
+    "four in five zones": (4, 5, "an even count: it bears the loss of one server, as 3 do / set it to 3, or to 5"),
+    "four in three zones": (
+        4,
+        3,
+        "more than the 3 zones of region 'us': no two replicas share a zone / set it to 3, or leave it out",
+    ),
+}
 
-    assert (problem.severity, problem.path) == ("warning", "$.streams[0].replicas")
+
+@pytest.mark.parametrize("count, zones, words", EVEN.values(), ids=EVEN.keys())
+def test_of_an_even_count_only_what_helps_is_told(count: int, zones: int, words: str) -> None:
+    found = told(nats({**SMALL, "regions": ["us"], "replicas": count}), estate(region("us", zones), *THREE.regions[1:]))
+
+    assert found == [f"streams.0.replicas: {words}"]
+
+
+def test_of_two_regions_the_one_with_fewer_zones_counts() -> None:
+    mirrored = {**SMALL, "regions": ["us"], "mirrors": ["eu"], "replicas": 2}
+
+    (fault,) = told(nats(mirrored), estate(region("us"), region("eu", 2), region("ap")))
+
+    assert fault.endswith("set it to 1")
 
 
 # --- streams: what
@@ -247,7 +344,25 @@ def test_the_same_subject_in_several_regions_is_kept_twice() -> None:
 
     assert found == [
         "streams.0.subjects.0: the same in regions 'us' and 'eu', whose streams would both keep it / write {region} "
-        "into it as a token: matches.{region}.>"
+        "into it as a token: a.{region}.>"
+    ]
+
+
+@pytest.mark.parametrize(
+    "subject, written",
+    [("a", "a.{region}"), ("a.b.*", "a.{region}.b.*"), ("telemetry.>", "telemetry.{region}.>")],
+)
+def test_the_fix_of_a_subject_is_a_subject_that_passes(subject: str, written: str) -> None:
+    stream = {"name": "A", "subjects": [subject], "max_bytes": "1Gi"}
+
+    assert told(nats(stream))[0].endswith(f"as a token: {written}")
+    assert told(nats({**stream, "subjects": [written]})) == []
+
+
+def test_subjects_of_one_stream_that_overlap_are_told_so() -> None:
+    assert told(nats({**SMALL, "subjects": ["a.*", "a.b"], "regions": ["us"]})) == [
+        "streams.0.subjects.1: overlaps with 'a.*' of the same stream, which the server refuses / remove one of the "
+        "two, or let it be narrower"
     ]
 
 
@@ -403,12 +518,6 @@ def test_zones_that_differ_by_case_alone_are_one_to_the_server() -> None:
     assert "zones 'eu-A' and 'eu-a' of region 'eu' are one to the server" in found[0]
 
 
-def test_long_names_are_refused() -> None:
-    where = estate(region("us"), region("eu"), region("a" * 40))
-
-    assert "has more than 52 characters" in told(nats(name="event-backbone"), where)[0]
-
-
 def test_two_pods_of_one_name_are_refused() -> None:
     close = (Datacenter("x", "eu-a", "eu", "eu"), Datacenter("x-0", "eu-b", "eu", "eu"))
     found = told(nats(servers_per_zone=1), estate(region("us"), EstateRegion("eu", "eu", close, "aws"), region("ap")))
@@ -452,6 +561,14 @@ def test_an_account_of_a_stream_exists_and_lets_somebody_make_it() -> None:
     assert "its jetstream is false" in refused({**SMALL, "account": "APP"}, accounts=accounts)
     assert "no user without limits" in refused({**SMALL, "account": "OPS"}, accounts=accounts)
     assert "nobody can make it: account 'OPS'" in refused(SMALL, accounts=accounts)
+
+
+def test_a_message_that_no_server_takes_is_refused() -> None:
+    found = refused({**SMALL, "max_message_bytes": "2Mi"})
+
+    assert "$.streams[0].max_message_bytes: is '2Mi'; more than max_payload, which is 1Mi" in found
+    assert nats({**SMALL, "max_message_bytes": "2Mi"}, max_payload="2Mi").problems() == ()
+    assert "lower it to 64Mi or less" in refused(max_payload="100Mi")
 
 
 def test_memory_for_streams_leaves_memory_for_the_server() -> None:

@@ -163,3 +163,42 @@ def test_an_overlay_changes_one_field_of_a_component_and_needs_no_kind() -> None
     assert component is not None
     assert component.to_values()["failover"] == {"ttl": 60}
     assert component.placed_in(system.estate) == ("us-east-1",)
+
+
+def test_a_fault_in_one_component_hides_none_of_another_nor_of_those_that_use_them() -> None:
+    found = said(
+        ACCOUNTS.replace("members: 2", "memberz: 2").replace("accounts]", "acounts]"),
+        "components: [{name: events, kind: nats, image: 'nats:latest', pvc: {size: 1Gi}, regions: [us-est-1]}]",
+    )
+
+    assert sorted(text.partition(": ")[0] for text in found if "warning" not in text) == [
+        "$.components[0].standby",
+        "$.components[1].image",
+        "$.components[1].regions[0]",
+        "$.services[0].uses[2]",
+    ]
+
+
+def test_an_overlay_for_a_component_that_is_not_there_is_a_slip_of_one_that_is() -> None:
+    found = said(ACCOUNTS, "components: [{name: acounts, members: 2}]")
+
+    assert found == [
+        "$.components[1]: lacks 'kind'\n"
+        "  fix: did you mean 'accounts', which is there? Something new needs kind: one of nats, postgres"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "reason"),
+    [
+        ("https://a.example.com", "not a host name"),
+        ("a.example.com:5432", "not a host name"),
+        ("a b.example.com", "not a host name"),
+        ("10.0.0.1", "an address, and a name is wanted"),
+        ("{regoin}.example.com", "has no placeholder {regoin}"),
+    ],
+)
+def test_an_endpoint_is_a_name_without_scheme_and_port(endpoint: str, reason: str) -> None:
+    found = said(ACCOUNTS.replace("accounts.{region}.example.com", endpoint))
+
+    assert [text.partition("\n")[0] for text in found] == [f"$.components[0].endpoint: is '{endpoint}'; {reason}"]

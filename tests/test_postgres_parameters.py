@@ -2,10 +2,12 @@
 
 import importlib
 import importlib.util
+import subprocess
 from typing import Any
 
 import pytest
 
+from aether_deploy.infrastructure.postgres.known import known_parameters, unknown_faults
 from aether_deploy.infrastructure.postgres.parameters import (
     DYNAMIC,
     OWNED,
@@ -14,8 +16,10 @@ from aether_deploy.infrastructure.postgres.parameters import (
     local_parameters,
     parameter_faults,
 )
+from tests.patroni_cases import database_programs
 from tests.postgres_cases import config, file_of, rendered
 from tests.real import miss
+from tools import make_parameters
 
 
 def reasons(**parameters: Value) -> list[str]:
@@ -124,3 +128,109 @@ def test_a_rendered_file_has_each_parameter_where_patroni_reads_it() -> None:
 
     assert file["bootstrap"]["dcs"]["postgresql"]["parameters"]["max_connections"] == 200
     assert file["postgresql"]["parameters"] == {"work_mem": "32MB"}
+
+
+# --- names that PostgreSQL knows
+
+
+def unknown(name: str, version: int = 18) -> tuple[str, str, str]:
+    (fault,) = unknown_faults({name: "x"}, version)
+    return fault.reason, fault.fix, fault.severity
+
+
+@pytest.mark.parametrize(
+    "name,meant", [("shared_bufers", "shared_buffers"), ("MAX_CONECTIONS", "max_connections"), ("work-mem", "work_mem")]
+)
+def test_a_slip_is_refused_with_what_was_meant(name: str, meant: str) -> None:
+    reason, fix, severity = unknown(name)
+
+    assert reason == "no parameter of PostgreSQL 18; Patroni leaves it out, and only its log says so"
+    assert (fix, severity) == (f"did you mean '{meant}'?", "error")
+
+
+def test_a_name_that_is_like_no_other_is_a_warning_since_a_minor_release_may_bring_it() -> None:
+    _, fix, severity = unknown("zzz_qqq_xxyy")
+
+    assert (fix, severity) == ("remove it; one of an extension is written extension.parameter", "warning")
+
+
+@pytest.mark.parametrize(
+    "name,version,told",
+    [
+        ("force_parallel_mode", 16, ": 15 was the last with it"),
+        ("stats_temp_directory", 15, ": 14 was the last with it"),
+        ("old_snapshot_threshold", 17, ": 16 was the last with it"),
+        ("transaction_timeout", 16, ": it came with 17"),
+        ("io_method", 14, ": it came with 18"),
+    ],
+)
+def test_a_parameter_of_another_version_is_refused_with_that_version(name: str, version: int, told: str) -> None:
+    reason, _, severity = unknown(name, version)
+
+    assert f"no parameter of PostgreSQL {version}{told}; " in reason
+    assert severity == "error"
+
+
+@pytest.mark.parametrize(
+    "name,version",
+    [
+        ("Shared_Buffers", 18),
+        ("TimeZone", 14),
+        ("force_parallel_mode", 15),
+        ("enable_memoize", 14),
+        ("restore_command", 16),
+        ("recovery_min_apply_delay", 18),
+        ("pg_stat_statements.max", 18),
+        ("timescaledb.license", 17),
+        ("anything.at_all", 14),
+    ],
+)
+def test_what_a_version_or_an_extension_knows_passes(name: str, version: int) -> None:
+    assert list(unknown_faults({name: "x"}, version)) == []
+
+
+@pytest.mark.real
+def test_the_table_is_what_its_tool_makes_of_the_installed_patroni() -> None:
+    try:
+        made = make_parameters.make_table()
+    except make_parameters.SourceError as error:
+        miss(str(error))
+
+    assert make_parameters.TARGET.read_text("utf-8") == made
+
+
+@pytest.mark.real
+def test_postgresql_itself_lists_no_parameter_that_is_unknown_here() -> None:
+    program = database_programs().bin_dir / "postgres"
+    done = subprocess.run([program, "--describe-config"], capture_output=True, text=True, check=True)
+    number = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    names = [line.partition("\t")[0] for line in done.stdout.splitlines()]
+
+    assert len(names) > 300
+    assert list(unknown_faults(dict.fromkeys(names, "x"), int(number.split(".")[0]))) == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("major", make_parameters.MAJORS)
+def test_patroni_leaves_out_what_is_refused_and_takes_the_rest(major: int) -> None:
+    if importlib.util.find_spec("patroni") is None:
+        miss("patroni is not installed; to bring it: pip install 'aether-deploy[lab]'")
+    judge = importlib.import_module("patroni.postgresql.validator")
+    lists = {**dict(judge.parameters), **dict(judge.recovery_parameters)}
+    newest = major * 10_000 + 9_999
+
+    def takes(name: str) -> bool:
+        return any(
+            each.version_from <= newest and (each.version_till is None or major * 10_000 < each.version_till)
+            for each in lists[name]
+        )
+
+    ours = {name for name in lists if not list(unknown_faults({name: "x"}, major))}
+
+    assert ours - set(make_parameters.SINCE) == {name for name in lists if takes(name)} - set(make_parameters.SINCE)
+
+
+def test_every_name_is_in_lower_case_and_in_order() -> None:
+    names = list(known_parameters())
+
+    assert names == sorted(name.lower() for name in names)

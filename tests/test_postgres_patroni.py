@@ -66,9 +66,9 @@ def test_the_role_is_what_patroni_asks_for_and_no_more() -> None:
     (configs, pods) = rendered(config())["Role", "accounts"]["rules"]
 
     assert configs["resources"] == ["configmaps"]
-    assert configs["verbs"] == ["create", "get", "list", "patch", "update", "watch"]
+    assert configs["verbs"] == ["create", "get", "list", "patch", "watch"]
     assert pods["resources"] == ["pods"]
-    assert pods["verbs"] == ["get", "list", "patch", "update", "watch"]
+    assert pods["verbs"] == ["list", "patch", "watch"]
 
 
 @pytest.mark.parametrize("image", [config().image, PATRONI])
@@ -400,3 +400,15 @@ def test_equal_settings_give_equal_text() -> None:
     assert patroni_configuration(config(), "us-east-1", namespace="x") == patroni_configuration(
         config(), "us-east-1", namespace="x"
     )
+
+
+@pytest.mark.parametrize("network", [{}, {"allow_from": ["10.0.0.0/8"]}])
+def test_an_exposed_cluster_lets_each_caller_in_by_one_rule(network: dict[str, Any]) -> None:
+    component = config(expose={}, endpoint="accounts.{region}.example.com", network=network)
+    ingress: list[Body] = rendered(component)["NetworkPolicy", "accounts"]["spec"]["ingress"]
+    sql = {"protocol": "TCP", "port": 5432}
+    outside = [
+        each for each in ingress if sql in each["ports"] and not any("podSelector" in p for p in each.get("from", []))
+    ]
+
+    assert outside == [{**({"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]} if network else {}), "ports": [sql]}]

@@ -227,6 +227,41 @@ def test_no_log_holds_the_password_though_everything_is_logged(server: Server) -
     assert "quoted" not in log
 
 
+def by_hand(server: Server, component: PostgresConfig, what: str) -> str:
+    """Run the SQL of a runbook that has ``what`` in it, with the Secret's files where this machine has them."""
+    text = component.runbooks(estate())["accounts.md"]
+    (block,) = [each for each in re.findall(r"<<'SQL'\n(.*?)^SQL$", text, re.M | re.S) if what in each]
+    file = server.folder / "by-hand.sql"
+    file.write_text(block.replace("/run/aether/credentials", str(server.folder / "secret")))
+    where = f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres"
+    done = server.run("psql", "-X", "--set=ON_ERROR_STOP=1", "-d", where, "-f", str(file), PGPASSWORD="root-secret")
+    return done.stderr
+
+
+def test_the_runbook_makes_another_database_for_the_same_user(server: Server) -> None:
+    told = by_hand(server, config(image=PATRONI, database="lobby"), "CREATE DATABASE")
+    owner = server.sql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'lobby'")
+
+    assert told == ""
+    assert owner == 'app\'s "user"'
+
+
+def test_the_runbook_changes_a_password_and_no_log_has_it(server: Server) -> None:
+    file = server.folder / "secret" / "password"
+    former = file.read_text()
+    login = {"user": "'app\\'s \"user\"'", "database": "accounts"}
+    file.write_text("an'other one \\")
+    told = by_hand(server, config(image=PATRONI), "ALTER ROLE")
+    changed = server.sql("SELECT 1", **login, password="an'other one \\")
+    refused = server.sql("SELECT 1", **login, password=former)
+    file.write_text(former)
+    by_hand(server, config(image=PATRONI), "ALTER ROLE")
+
+    assert (told, changed) == ("", "1")
+    assert "password authentication failed" in refused
+    assert "other one" not in (server.folder / "log").read_text()
+
+
 # --- Patroni's commands and what a PATCH does
 
 

@@ -1,9 +1,11 @@
 """What is said of a PostgreSQL cluster that would not do what its description promises."""
 
+import re
 from typing import Any
 
 import pytest
 
+from aether_deploy.infrastructure.estate import Datacenter, Estate, EstateRegion
 from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
 from aether_deploy.pods.storage import PvcConfig
 from tests.postgres_cases import PATRONI, SHARDED, STANDBY, VALUES, ZALANDO, config, estate, path, said
@@ -11,6 +13,7 @@ from tests.postgres_cases import PATRONI, SHARDED, STANDBY, VALUES, ZALANDO, con
 SYNC = {"synchronous_mode": True}
 QUORUM = {"synchronous_mode": "quorum"}
 STRICT = {"synchronous_mode_strict": True}
+SPILO_14 = f"ghcr.io/zalando/spilo-14:2.1-p7@sha256:{'0' * 64}"
 
 
 def test_the_smallest_cluster_has_nothing_to_say_against_it() -> None:
@@ -23,7 +26,7 @@ def test_every_shape_of_the_reference_is_sound() -> None:
 
 
 CASES: dict[str, tuple[dict[str, Any], str]] = {
-    "every region": ({"regions": "all"}, "$.regions: is 'all'; not one region"),
+    "every region": ({"regions": "all"}, "error: regions: not one region; a cluster has one primary"),
     "two regions": ({"regions": ["us-east-1", "eu-west-1"]}, "$.regions: "),
     "no region": ({"regions": []}, "$.regions: "),
     "no image": ({"image": "none"}, "$: lacks 'image', which its pods run"),
@@ -47,9 +50,33 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {**STANDBY, "image": PATRONI},
         "$.standby: warning: passwords and data go to another region as plain text",
     ),
-    "a standby in no region": (
-        {**STANDBY, "standby": {"region": "eu-west-2"}},
-        "error: standby.region: no region has that code",
+    "an endpoint that both regions have": (
+        {**STANDBY, "endpoint": "accounts.example.com"},
+        "$.endpoint: warning: is 'accounts.example.com'; the same name in both regions",
+    ),
+    "a database that is there anyway": (
+        {"database": "template1"},
+        "$.database: is 'template1'; a database that every cluster has from the start",
+    ),
+    "a database that follows from its name": (
+        {"name": "postgres"},
+        "$.database: is 'postgres'; a database that every cluster has from the start",
+    ),
+    "shards in a database that is there anyway": (
+        {**SHARDED, "sharding": {"database": "postgres", "workers": 1}},
+        "$.sharding.database: is 'postgres'; a database that every cluster has from the start",
+    ),
+    "a version that the image is too old for": (
+        {"postgresql": {"version": 18}, "image": SPILO_14},
+        "$.postgresql.version: is 18; not in the image, which is Spilo with PostgreSQL 14 and older ones",
+    ),
+    "a parameter in a slip of the pen": (
+        {"postgresql": {"parameters": {"shared_bufers": "1GB"}}},
+        "$.postgresql.parameters.shared_bufers: no parameter of PostgreSQL 18; Patroni leaves it out",
+    ),
+    "a parameter that went": (
+        {"postgresql": {"parameters": {"promote_trigger_file": "x"}, "version": 14}},
+        "$.postgresql.parameters.promote_trigger_file: is 'x'; not yours to set",
     ),
     "shards on Spilo": (
         {**SHARDED, "image": VALUES["image"]},
@@ -70,11 +97,11 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "strict with one replica": (
         {"members": 2, "failover": {**SYNC, "synchronous_mode_strict": True}},
-        "$.failover.synchronous_mode_strict: warning: is true; every one of the 1 replicas must have each write",
+        "$.failover.synchronous_mode_strict: warning: is true; the only replica must have each write",
     ),
     "more synchronous replicas than there are": (
         {"failover": {**SYNC, "synchronous_mode_strict": True, "synchronous_node_count": 3}},
-        "$.failover.synchronous_node_count: is 3; more than the replicas, which are 2: no write is ever acknowledged",
+        "$.failover.synchronous_node_count: warning: is 3; more than the replicas, which are 2: Patroni waits for 2",
     ),
     "a quorum of two": (
         {"members": 2, "failover": QUORUM},
@@ -131,11 +158,6 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a team of nobody": ({"team": "acid"}, "$.team: is 'acid'; not used by backend patroni"),
     "root": ({"identity": {"run_as_user": 0}}, "$.identity.run_as_user: is 0; root, which a restricted namespace"),
-    "a name too long": (
-        {"name": "a-very-long-name-of-a-database-of-accounts-x"},
-        "error: name: its StatefulSet 'a-very-long-name-of-a-database-of-accounts-x-us-east-1' has 54 characters, "
-        "and one has at most 52",
-    ),
 }
 
 
@@ -174,9 +196,72 @@ def test_a_copy_elsewhere_or_none_promised_is_fine(zones: int, settings: dict[st
     assert zone_faults(zones, **settings) == []
 
 
-@pytest.mark.parametrize("zones,members,count", [(3, 5, 1), (3, 7, 2), (2, 4, 1)])
+SHARED_ZONES = [(3, 5, 1), (3, 7, 2), (2, 4, 1), (2, 3, 1)]
+
+
+@pytest.mark.parametrize("zones,members,count", SHARED_ZONES)
 def test_more_members_than_zones_share_them(zones: int, members: int, count: int) -> None:
     assert zone_faults(zones, members=members, failover={**QUORUM, "synchronous_node_count": count})
+
+
+@pytest.mark.parametrize("zones,members,count", SHARED_ZONES)
+def test_each_way_out_of_a_shared_zone_is_one(zones: int, members: int, count: int) -> None:
+    policy = {**QUORUM, "synchronous_node_count": count}
+    (fault,) = config(members=members, failover=policy).faults(estate(zones))
+    found = re.fullmatch(r"set \S+ to (\d+), or this to (\d+) or fewer, or give the region (\d+) zones", fault.fix)
+    assert found is not None
+    more_copies, fewer_members, more_zones = (int(number) for number in found.groups())
+    letters = "abcdefgh"[:more_zones]
+    region = EstateRegion("us-east-1", "x", tuple(Datacenter(each, each, "us-east-1", "x") for each in letters))
+    wide = Estate(system="aether", environment="prod", regions=(region,))
+
+    assert zone_faults(zones, members=members, failover={**policy, "synchronous_node_count": more_copies}) == []
+    assert zone_faults(zones, members=fewer_members, failover=policy) == []
+    assert list(config(members=members, failover=policy).faults(wide)) == []
+
+
+def test_the_field_that_has_too_many_members_is_named() -> None:
+    (told,) = zone_faults(3, **{**SHARDED, "sharding": {**SHARDED["sharding"], "members_per_worker": 5}})
+
+    assert told.startswith("sharding.members_per_worker: 2 of them share a zone")
+
+
+@pytest.mark.parametrize("name", ["Accounts", "acc_ounts", "1accounts", "a b", 7])
+def test_a_bad_name_is_the_only_thing_that_is_said_of_it(name: object) -> None:
+    (told,) = said(name=name)
+
+    assert told.startswith("$.name: ")
+
+
+def test_a_bad_name_of_a_sharded_database_is_said_once() -> None:
+    (told,) = said(**{**SHARDED, "sharding": {"database": "a b", "workers": 1}})
+
+    assert told.startswith("$.sharding.database: is 'a b'; not a name of a database")
+
+
+@pytest.mark.parametrize("version", range(14, 19))
+def test_an_image_of_spilo_has_its_own_version_and_older_ones(version: int) -> None:
+    image = f"ghcr.io/zalando/spilo-17:4.0-p3@sha256:{'0' * 64}"
+
+    assert bool(said(image=image, postgresql={"version": version})) == (version > 17)
+
+
+def test_the_operators_own_user_gives_no_database_its_name() -> None:
+    assert said(**ZALANDO, database="standby") == [
+        "error: database: the operator's own user, and the database's is called like it",
+        RESTRICTED,
+    ]
+
+
+def test_regions_may_be_left_out_where_there_is_one() -> None:
+    component = config(regions="all")
+    whole = estate()
+    only = Estate(system="aether", environment="prod", regions=whole.regions[:1])
+
+    assert list(component.faults(only)) == []
+    assert component.placed_in(only) == ("us-east-1",)
+    assert component.active_in(only) == component.serving_region(only, "us-east-1") == "us-east-1"
+    assert component.active_in(whole) is None
 
 
 def test_one_zone_loses_all_members_at_once() -> None:
@@ -219,8 +304,8 @@ def test_shards_are_synchronous_by_quorum_as_patroni_has_them() -> None:
     "image,kind",
     [
         ("ghcr.io/zalando/spilo-18:4.1-p2", "spilo"),
-        ("registry.example.com:5000/mirror/spilo-17:1", "spilo"),
-        ("spilo", "spilo"),
+        ("registry.example.com:5000/mirror/spilo-18:1", "spilo"),
+        ("spilo:1", "spilo"),
         ("registry.example.com/patroni-citus:18.1", "patroni"),
         ("registry.example.com/spilo/patroni:1", "patroni"),
         ("example.com/patroni@sha256:" + "0" * 64, "patroni"),

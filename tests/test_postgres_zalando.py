@@ -13,7 +13,10 @@ from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.crds import CUSTOM_KINDS
 from aether_deploy.manifest.value import Manifest
 from tests.lab_cases import in_namespace
-from tests.postgres_cases import STANDBY, ZALANDO, Body, config, rendered
+from tests.platform_cases import cluster as cluster_of
+from tests.platform_cases import platform
+from tests.postgres_cases import STANDBY, ZALANDO, Body, config, estate, rendered
+from tests.rule_case import DIGEST
 
 _FILE = next(each.cached for each in CUSTOM_KINDS if each.kind == "postgresql")
 DEFINITION: Body = json.loads(_FILE.read_text("utf-8"))
@@ -141,6 +144,42 @@ def test_the_operators_pods_have_a_policy_by_the_operators_label() -> None:
 
     assert policy["podSelector"]["matchLabels"] == {"cluster-name": "acid-ledger"}
     assert [set(peer["podSelector"]["matchLabels"].values()) for peer in operator] == [{"postgres-operator"}] * 2
+
+
+def test_workloads_log_in_by_the_secret_that_the_operator_names() -> None:
+    component = config(**{**ZALANDO, "database": "game_ledger"})
+    secret = "game-ledger.acid-ledger.credentials.postgresql.acid.zalan.do"
+    book = component.runbooks(estate())["acid-ledger.md"]
+
+    assert component.credentials == secret
+    assert secret in component.renderer.secrets(component)
+    assert secret in book
+    assert "which must be `game_ledger`" in book
+
+
+def test_a_workload_mounts_that_secret_where_those_of_all_components_are() -> None:
+    name = "bank.acid-ledger.credentials.postgresql.acid.zalan.do"
+    system = platform(
+        f"""
+        services:
+          - {{name: web, image: "web:1@{DIGEST}", uses: [acid-ledger], regions: [us-east-1]}}
+        components:
+          - name: acid-ledger
+            kind: postgres
+            backend: zalando
+            team: acid
+            database: bank
+            regions: [us-east-1]
+            pvc: {{size: 10Gi}}
+        """
+    )
+    bodies = [each.body for each in cluster_of(system, "us-east-1").manifests]
+    (web,) = [each for each in bodies if (each["kind"], each["metadata"]["name"]) == ("Deployment", "web")]
+    pod: Body = web["spec"]["template"]["spec"]
+    (volume,) = [each for each in pod["volumes"] if each.get("secret", {}).get("secretName") == name]
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"]]
+
+    assert mount["mountPath"] == "/run/aether/secrets/acid-ledger"
 
 
 @pytest.fixture(scope="module")

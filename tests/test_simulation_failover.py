@@ -1,6 +1,7 @@
 """Simulated failovers do what real ones did, and keep their promises."""
 
 import json
+import math
 import random
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import pytest
 
 from aether_deploy.failover.bounds import bounds
 from aether_deploy.failover.policy import FailoverPolicy
+from aether_deploy.failover.timings import StoreKind
 from aether_deploy.simulation.failover.distribution import Spread, heals_after, judge_run, simulate_failovers
 from aether_deploy.simulation.failover.faults import FAULTS
-from aether_deploy.simulation.failover.run import Run, iterate_failovers, seed_of, simulate_failover
+from aether_deploy.simulation.failover.run import FailoverRun, iterate_failovers, seed_of, simulate_failover
 from aether_deploy.simulation.failover.setup import Durations, FailoverSetup
 
 ROWS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "cases/patroni_measured.json").read_text("utf-8"))
@@ -31,7 +33,7 @@ def quick(**changes: Any) -> FailoverPolicy:
 # --- what was measured on real clusters
 
 
-def _runs(row: dict[str, Any], count: int) -> list[Run]:
+def _runs(row: dict[str, Any], count: int) -> list[FailoverRun]:
     ttl, loop_wait, retry_timeout = row["timings"]
     policy = FailoverPolicy(ttl=ttl, loop_wait=loop_wait, retry_timeout=retry_timeout, **row.get("policy", {}))
     lag = row.get("lag", 0)
@@ -246,6 +248,52 @@ def test_bounds_hold_and_no_promise_is_broken_by_random_faults_of_random_cluster
     print(f"seed {seed}")
 
     assert [what for number in range(250) for what in _judge(seed + number)] == []
+
+
+STORES: tuple[StoreKind, ...] = ("etcd3", "kubernetes")
+LASTS_SECS = 300.0
+FATES: dict[str, dict[str, Any]] = {
+    "asynchronous": {},
+    "asynchronous, failsafe": {"failsafe_mode": True},
+    "by name": {"synchronous_mode": True},
+    "by name, failsafe": {"synchronous_mode": True, "failsafe_mode": True},
+    "by name, strict": {"synchronous_mode": True, "synchronous_mode_strict": True},
+    "by name, strict, at once": {
+        "synchronous_mode": True,
+        "synchronous_mode_strict": True,
+        "primary_start_timeout": 0,
+    },
+    "two by name, strict": {"synchronous_mode": True, "synchronous_mode_strict": True, "synchronous_node_count": 2},
+    "by quorum": {"synchronous_mode": "quorum"},
+    "by quorum, strict": {"synchronous_mode": "quorum", "synchronous_mode_strict": True},
+    "two by quorum, strict, failsafe": {
+        "synchronous_mode": "quorum",
+        "synchronous_mode_strict": True,
+        "synchronous_node_count": 2,
+        "failsafe_mode": True,
+    },
+}
+
+
+@pytest.mark.parametrize("members", [2, 3])
+@pytest.mark.parametrize("case", FATES)
+def test_writes_come_back_stay_or_stop_as_the_bounds_say(case: str, members: int) -> None:
+    """What stops is back with what was lost and not before, so the fault lasts for long in these runs."""
+    policy = quick(**FATES[case])
+    for store in STORES:
+        for row in bounds(policy, dcs=store, members=members).rows:
+            lasts = LASTS_SECS if row.fate != "back" and FAULTS[row.failure].heal is not None else None
+            cluster = setup(policy, store=store, members=members, heals_after_secs=lasts)
+            for run in iterate_failovers(cluster, fault=row.failure, runs=2, seed=6):
+                said = f"{store}: {row.failure} with seed {run.seed}: {row.fate}, {run.leaderless}"
+                match row.fate:
+                    case "back":
+                        assert run.leaderless is None, said
+                    case "untouched":
+                        assert run.stopped_secs is None or run.stopped_secs >= (lasts or math.inf), said
+                    case "stopped":
+                        assert (run.takeover_secs or math.inf) >= (lasts or math.inf), said
+            assert (row.writable is not None) == (row.fate == "back")
 
 
 REGRESSIONS: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {

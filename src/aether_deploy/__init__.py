@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from aether_deploy.delivery.traces import load_trace
     from aether_deploy.delivery.tree_reading import StoredTree, read_tree, read_tree_at
     from aether_deploy.delivery.tree_writer import write_tree
-    from aether_deploy.failover.bound import Bound, Bounds, Times
+    from aether_deploy.failover.bound import FailoverBound, FailoverBounds
     from aether_deploy.failover.bounds import bounds
     from aether_deploy.failover.effective import patroni_effective
     from aether_deploy.failover.policy import FailoverPolicy, dynamic_config
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from aether_deploy.gitops.render import render_tree
     from aether_deploy.gitops.tree import Tree, TreeFile, Unit
     from aether_deploy.infrastructure.analysis.analysing import Analysis
-    from aether_deploy.infrastructure.analysis.failures import Failure
+    from aether_deploy.infrastructure.analysis.failures import PlatformFailure
     from aether_deploy.infrastructure.analysis.graph import graph_svg
-    from aether_deploy.infrastructure.analysis.impacts import Impact
-    from aether_deploy.infrastructure.analysis.judging import findings_of
+    from aether_deploy.infrastructure.analysis.impacts import FailureImpact
+    from aether_deploy.infrastructure.analysis.judging import analysis_findings
     from aether_deploy.infrastructure.analysis.table import table_markdown, table_text
     from aether_deploy.infrastructure.component import ComponentConfig, ComponentExposeConfig
     from aether_deploy.infrastructure.kinds.nats import NatsConfig, NatsUpdateConfig
@@ -111,7 +111,7 @@ if TYPE_CHECKING:
     from aether_deploy.simulation.backends import backend_of, compile_policy
     from aether_deploy.simulation.compare import Compared, Difference, compare_backends
     from aether_deploy.simulation.failover.distribution import Distribution, simulate_failovers
-    from aether_deploy.simulation.failover.run import Run, simulate_failover
+    from aether_deploy.simulation.failover.run import FailoverRun, simulate_failover
     from aether_deploy.simulation.failover.setup import FailoverSetup
     from aether_deploy.simulation.findings import Finding
     from aether_deploy.simulation.generators import generate_trace
@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from aether_deploy.simulation.trace_csv import read_trace
     from aether_deploy.simulation.traces import Trace
     from aether_deploy.simulation.zone_headroom import zone_loss_min_replicas
+    from aether_deploy.timespan import TimeSpan
 
 # Where each public name lives. Names are imported on first use, so that importing the package is cheap.
 _ROOMS = {
@@ -131,7 +132,7 @@ _ROOMS = {
     "delivery.traces": ("load_trace",),
     "delivery.tree_reading": ("StoredTree", "read_tree", "read_tree_at"),
     "delivery.tree_writer": ("write_tree",),
-    "failover.bound": ("Bound", "Bounds", "Times"),
+    "failover.bound": ("FailoverBound", "FailoverBounds"),
     "failover.bounds": ("bounds",),
     "failover.effective": ("patroni_effective",),
     "failover.policy": ("FailoverPolicy", "dynamic_config"),
@@ -140,10 +141,10 @@ _ROOMS = {
     "gitops.render": ("render_tree",),
     "gitops.tree": ("Tree", "TreeFile", "Unit"),
     "infrastructure.analysis.analysing": ("Analysis",),
-    "infrastructure.analysis.failures": ("Failure",),
+    "infrastructure.analysis.failures": ("PlatformFailure",),
     "infrastructure.analysis.graph": ("graph_svg",),
-    "infrastructure.analysis.impacts": ("Impact",),
-    "infrastructure.analysis.judging": ("findings_of",),
+    "infrastructure.analysis.impacts": ("FailureImpact",),
+    "infrastructure.analysis.judging": ("analysis_findings",),
     "infrastructure.analysis.table": ("table_markdown", "table_text"),
     "infrastructure.component": ("ComponentConfig", "ComponentExposeConfig"),
     "infrastructure.kinds.nats": ("NatsConfig", "NatsUpdateConfig"),
@@ -193,7 +194,7 @@ _ROOMS = {
     "simulation.backends": ("backend_of", "compile_policy"),
     "simulation.compare": ("Compared", "Difference", "compare_backends"),
     "simulation.failover.distribution": ("Distribution", "simulate_failovers"),
-    "simulation.failover.run": ("Run", "simulate_failover"),
+    "simulation.failover.run": ("FailoverRun", "simulate_failover"),
     "simulation.failover.setup": ("FailoverSetup",),
     "simulation.findings": ("Finding",),
     "simulation.generators": ("generate_trace",),
@@ -203,6 +204,7 @@ _ROOMS = {
     "simulation.trace_csv": ("read_trace",),
     "simulation.traces": ("Trace",),
     "simulation.zone_headroom": ("zone_loss_min_replicas",),
+    "timespan": ("TimeSpan",),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -211,8 +213,6 @@ __all__ = [
     "Analysis",
     "ArgoCdConfig",
     "Autoscaler",
-    "Bound",
-    "Bounds",
     "Change",
     "ClusterConfig",
     "Compared",
@@ -237,9 +237,12 @@ __all__ = [
     "EffectError",
     "ExposeConfig",
     "Failover",
+    "FailoverBound",
+    "FailoverBounds",
     "FailoverPolicy",
+    "FailoverRun",
     "FailoverSetup",
-    "Failure",
+    "FailureImpact",
     "Finding",
     "FluxConfig",
     "GitOpsConfig",
@@ -247,7 +250,6 @@ __all__ = [
     "HpaController",
     "HpaPolicy",
     "IdentityConfig",
-    "Impact",
     "InvariantError",
     "JetStreamConfig",
     "LinkConfig",
@@ -271,6 +273,7 @@ __all__ = [
     "PatchTarget",
     "Peer",
     "Platform",
+    "PlatformFailure",
     "PortConfig",
     "PostgresConfig",
     "PostgresIdentity",
@@ -295,7 +298,6 @@ __all__ = [
     "ResourceRequirements",
     "RetentionConfig",
     "RoutingDecision",
-    "Run",
     "ScaleDown",
     "ScaleUp",
     "ScalingConfig",
@@ -308,7 +310,7 @@ __all__ = [
     "StoredTree",
     "Surge",
     "Surroundings",
-    "Times",
+    "TimeSpan",
     "TolerationConfig",
     "TopologyConfig",
     "Trace",
@@ -321,6 +323,7 @@ __all__ = [
     "Workload",
     "WorkloadKind",
     "analyse_platform",
+    "analysis_findings",
     "backend_of",
     "bounds",
     "check_contract",
@@ -330,7 +333,6 @@ __all__ = [
     "diff_trees",
     "dry_run",
     "dynamic_config",
-    "findings_of",
     "generate_trace",
     "graph_svg",
     "lint_policy",

@@ -120,7 +120,7 @@ def _group_lines(group: Group, *, verbose: bool) -> list[str]:
     head += _more(change)
     refused = change.effect is Effect.REFUSED
     beside = texts if len(texts) == 1 and not refused else []
-    head += "   (immutable)" if refused and texts else ""
+    head += "   (immutable)" if refused and texts and change.way_out else ""
     lines = [f"{head}   {beside[0]}" if beside else head]
     if texts and not beside:
         lines.append(_INDENT + _fields(texts, verbose=verbose))

@@ -4,14 +4,16 @@ from collections.abc import Iterable
 
 import msgspec
 
-from aether_deploy.failover.bound import Bound, Times
+from aether_deploy.failover.bound import FailoverBound, writable_text
+from aether_deploy.failover.faults import FAULT_NAMES, FaultName, fault_of
 from aether_deploy.failover.policy import FailoverPolicy
 from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
+from aether_deploy.infrastructure.postgres.groups import COORDINATOR, Group, groups_in
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import ConfigError, Problem, suggestion
 from aether_deploy.simulation.failover.distribution import Broken, Distribution, Spread
-from aether_deploy.simulation.failover.faults import FAULTS
-from aether_deploy.simulation.failover.run import Run
+from aether_deploy.simulation.failover.faults import fault_text
+from aether_deploy.simulation.failover.run import FailoverRun
 
 FIGURES = {
     "takeover_secs": "writes are back after",
@@ -29,47 +31,78 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         component: The component.
         region: Where the cluster runs.
-        members: Its members.
+        group: The cluster, by its StatefulSet: the only one there, or one of the groups of Citus.
         policy: Its policy.
     """
 
     component: str
     region: str
-    members: int
+    group: Group
     policy: FailoverPolicy
 
     @property
     def title(self) -> str:
-        return f"{self.component} in {self.region}"
+        group = "" if self.group.number is None else f", group {self.group.number},"
+        return f"{self.component}{group} in {self.region}"
 
 
-def check_fault(fault: str) -> None:
-    """Check that there is such a fault.
+def named_fault(name: str) -> FaultName:
+    """Return the fault of that name.
 
     Raises:
         ConfigError: There is none.
     """
-    if fault not in FAULTS:
-        raise _fault(f"--fault {fault}", "no fault has that name", suggestion(fault, FAULTS, ", ".join(FAULTS)))
+    if name not in FAULT_NAMES:
+        fix = suggestion(name, FAULT_NAMES, ", ".join(FAULT_NAMES))
+        raise _fault(f"--fault {name}", "no fault has that name", fix)
+    return fault_of(name)
 
 
-def cluster_of(platform: Platform, name: str | None, fault: str) -> Simulated:
-    """Return the cluster that is meant: the component's own, or its standby where that is what fails.
+def cluster_of(platform: Platform, name: str | None, fault: FaultName, number: int) -> Simulated:
+    """Return the cluster that is meant: one of the component's own, or its standby where that is what fails.
+
+    Args:
+        platform: A platform without faults.
+        name: The component; None: the only one that fails over.
+        fault: What happens to it.
+        number: Its Citus group; 0, the coordinator's, where nothing is sharded.
 
     Raises:
-        ConfigError: There is none of that name, or several and none is named, or nobody could take over in it.
+        ConfigError: There is no such component or group, or several components and none is named, or nobody could
+            take over in it.
     """
     config = _component(platform, name)
+    region = config.active_in(platform.estate)
     if fault == "region-promoted":
         if config.standby is None:
             raise _fault("--fault region-promoted", f"{config.name} has no standby", "add standby, or choose another")
-        region, members = config.standby.region, config.standby.members
-    else:
-        region, members = config.placed_in(platform.estate)[0], config.members
-    if members < 2:
-        reason = f"{config.name} has 1 member in {region}, and nobody takes over from it"
-        raise _fault("--component " + config.name, reason, "set members to 2 or more")
-    return Simulated(component=config.name, region=region, members=members, policy=config.failover)
+        region = config.standby.region
+    assert region is not None, "a database that runs nowhere is no choice"
+    group = _group(config, region, number)
+    if group.members < 2:
+        where = f"group {number} of {config.name}" if group.number is not None else config.name
+        reason = f"{where} has 1 member in {region}, and nobody takes over from it"
+        field = _members_field(fault, number)
+        raise _fault(f"$.components.{config.name}.{field}", reason, f"set {field} to 2 or more")
+    return Simulated(component=config.name, region=region, group=group, policy=config.failover)
+
+
+def _group(config: PostgresConfig, region: str, number: int) -> Group:
+    groups = groups_in(config, region)
+    for group in groups:
+        if number == (COORDINATOR if group.number is None else group.number):
+            return group
+    if groups[0].number is None:
+        raise _fault(f"--group {number}", f"{config.name} is not sharded in {region}", "leave it out")
+    known = ", ".join(f"{each.number} (the coordinator)" if each.leads else str(each.number) for each in groups)
+    raise _fault(f"--group {number}", f"{config.name} has no group of that number", f"choose one of {known}")
+
+
+def _members_field(fault: FaultName, number: int) -> str:
+    """Return the field that says how many members the cluster has that is meant."""
+    if fault == "region-promoted":
+        return "standby.members"
+    return "members" if number == COORDINATOR else "sharding.members_per_worker"
 
 
 def _component(platform: Platform, name: str | None) -> PostgresConfig:
@@ -100,9 +133,9 @@ def _fault(path: str, reason: str, fix: str) -> ConfigError:
 # --- text
 
 
-def distribution_text(title: str, told: Distribution, bound: Bound) -> str:
+def distribution_text(title: str, told: Distribution, bound: FailoverBound) -> str:
     """Return a distribution beside its bounds."""
-    lines = [title, FAULTS[told.fault].says, ""]
+    lines = [title, fault_text(told.fault), ""]
     rows = [("", *COLUMNS, "bounds"), *(_row(told, name, label, bound) for name, label in FIGURES.items())]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines += [_aligned(row, widths) for row in rows]
@@ -116,7 +149,7 @@ def distribution_text(title: str, told: Distribution, bound: Bound) -> str:
     return "\n".join([*lines, *_broken_lines(told)])
 
 
-def _row(told: Distribution, name: str, label: str, bound: Bound) -> tuple[str, ...]:
+def _row(told: Distribution, name: str, label: str, bound: FailoverBound) -> tuple[str, ...]:
     spread = told.spreads[name]
     figures = ["-"] * len(COLUMNS) if spread is None else [_figure(name, spread, column) for column in COLUMNS]
     return label, *figures, _promised(name, bound)
@@ -129,21 +162,16 @@ def _figure(name: str, spread: Spread, column: str) -> str:
     return f"{value:.2f} s"
 
 
-def _promised(name: str, bound: Bound) -> str:
+def _promised(name: str, bound: FailoverBound) -> str:
     match name:
         case "takeover_secs":
-            after = "" if bound.since == "failure" else f" after {bound.since}"
-            return "-" if bound.writable is None else f"{_times(bound.writable)} s{after}"
+            return writable_text(bound)
         case "dual_primary_secs":
             dual = bound.dual_primary_secs
             return "until somebody ends it" if dual is None else f"at most {dual:g} s" if dual else "never"
         case "lost_writes":
             return bound.loss
     return ""
-
-
-def _times(times: Times) -> str:
-    return f"{times.best:.1f} / {times.mean:.1f} / {times.worst:.1f}"
 
 
 def _aligned(row: Iterable[str], widths: Iterable[int]) -> str:
@@ -165,17 +193,24 @@ def _broken(broken: Broken) -> str:
     return f"  seed {broken.seed}: {broken.what}"
 
 
-def timeline_text(title: str, run: Run) -> str:
+def traced_text(seed: int, runs: int, run: FailoverRun) -> str:
+    """Return which run is told: the only one of its seed, or the first of many, with the seed that tells it alone."""
+    if runs == 1:
+        return f"seed {seed}"
+    return f"run 1 of {runs} of seed {seed} (alone: --runs 1 --seed {run.seed})"
+
+
+def timeline_text(title: str, run: FailoverRun) -> str:
     """Return one run as a timeline, seconds from the fault."""
     renewed = f"The key was renewed {run.phase_secs:.2f} s before."
-    lines = [f"{title}, seed {run.seed}", f"{FAULTS[run.fault].says} {renewed}", ""]
+    lines = [title, f"{fault_text(run.fault)} {renewed}", ""]
     width = max(len(event.who) for event in run.events)
     lines += [f"{event.secs:+9.3f} s  {event.who.ljust(width)}  {event.what}" for event in run.events]
     lines += ["", _outcome(run)]
     return "\n".join(lines)
 
 
-def _outcome(run: Run) -> str:
+def _outcome(run: FailoverRun) -> str:
     if run.leaderless is not None:
         return f"nobody writes: {run.leaderless}"
     said = [f"nobody wrote for {run.outage_secs:.2f} s"]

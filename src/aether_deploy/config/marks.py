@@ -127,7 +127,9 @@ class Tagged(msgspec.Struct, frozen=True):
     Attributes:
         field: The field, which every value has.
         types: Returns the classes by its word; called on first use, so that classes may load late.
+        unread: Returns what stands for a value with faults in a list, so that rules can judge the others.
     """
 
     field: str
     types: Callable[[], Mapping[str, Any]]
+    unread: Callable[[object], Any]

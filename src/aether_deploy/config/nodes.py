@@ -6,7 +6,7 @@ The same tree is what the JSON Schema, the layering of files and ``explain`` are
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -23,7 +23,7 @@ from aether_deploy.config.marks import (
 )
 from aether_deploy.config.sink import FAULTY, UNCARRIED, Faulty, Path, Sink
 from aether_deploy.patterns import Pattern
-from aether_deploy.problems import shown, suggestion
+from aether_deploy.problems import did_you_mean, shown, suggestion
 
 
 class Node:
@@ -225,7 +225,12 @@ class ListNode(Node):
         if not isinstance(raw, (list, tuple)):
             return self.refuse(raw, path, sink, "write a list: [ ... ]")
         read = self.item.read
+        if isinstance(self.item, TaggedNode):
+            raw = self._with_words(raw, path, sink)
         values = [FAULTY if each is FAULTY else read(each, (path, index), sink) for index, each in enumerate(raw)]
+        if isinstance(self.item, TaggedNode):
+            unread = self.item.tagged.unread
+            values = [unread(each) if value is FAULTY else value for each, value in zip(raw, values, strict=True)]
         if any(value is FAULTY for value in values):
             return FAULTY
         if self.keyed is not None and self._repeats(raw, path, sink):
@@ -237,6 +242,24 @@ class ListNode(Node):
                     sink.fault((path, index), reason, "remove it", value=shown(value))
             return FAULTY
         return tuple(values)
+
+    def _with_words(self, raw: Sequence[object], path: Path, sink: Sink) -> list[object]:
+        """Report items without the word that tells their class, which may be slips of a name, and return the others."""
+        assert isinstance(self.item, TaggedNode)
+        field, types = self.item.tagged.field, self.item.tagged.types()
+        named = [self.keyed.key_of(each) for each in raw if self.item.chosen(each)] if self.keyed else []
+        kept: list[object] = []
+        for index, each in enumerate(raw):
+            if not isinstance(each, Mapping) or field in each:
+                kept.append(each)
+                continue
+            key = self.keyed.key_of(each) if self.keyed else None
+            fix = f"add {field}: one of {', '.join(types)}"
+            if isinstance(key, str) and (close := did_you_mean(key, [name for name in named if isinstance(name, str)])):
+                fix = f"did you mean '{close}', which is there? Something new needs {field}: one of {', '.join(types)}"
+            sink.fault((path, index), f"lacks '{field}'", fix)
+            kept.append(FAULTY)
+        return kept
 
     def _repeats(self, raw: list[object] | tuple[object, ...], path: Path, sink: Sink) -> bool:
         assert self.keyed is not None

@@ -60,10 +60,12 @@ class _Definitions:
         self.made: dict[str, Any] = {}
         self._varying = varying
         self._required: dict[str, tuple[str, ...]] = {}
+        self._classes: dict[str, Any] = {}
 
     def reference(self, cls: Any, flavour: str, required: tuple[str, ...]) -> dict[str, Any]:
         name = cls.__name__ + _FLAVOURS[flavour]
         assert self._required.setdefault(name, required) == required, f"{name} would need two schemas"
+        assert self._classes.setdefault(name, cls) is cls, f"two types are called {name}"
         if name not in self.made:
             self.made[name] = {}  # a type may hold itself
             self.made[name] = self._object(cls, flavour, required)

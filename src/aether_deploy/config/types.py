@@ -60,6 +60,22 @@ ImageRef = Annotated[
         fix="write [registry/]name:tag@sha256:<64 hex digits>",
     ),
 ]
+_HOST_LABEL = r"([a-z0-9]|\{[a-z]+\})([-a-z0-9]|\{[a-z]+\})*"
+
+
+def _host_fault(text: str) -> str | None:
+    return "an address, and a name is wanted" if text.replace(".", "").isdecimal() else None
+
+
+HOST_NAME = TextRule(
+    what="a host name",
+    pattern=rf"{_HOST_LABEL}(\.{_HOST_LABEL})+",
+    max_length=253,
+    check=_host_fault,
+    fix="write it without scheme, port and path: name.{region}.example.com",
+)
+"""A name that DNS knows, in which placeholders may stand."""
+
 PortNumber = Annotated[int, WholeRule(ge=1, le=65535)]
 PortName = Annotated[
     str,

@@ -1,41 +1,33 @@
 """What to expect of a failure, as values, as a table and for machines."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
+from aether_deploy.failover.faults import FAULT_WORDS, FaultName, fault_of
 from aether_deploy.failover.timings import StoreKind
+from aether_deploy.timespan import TimeSpan
+
+Fate = Literal["back", "untouched", "stopped"]
+"""What becomes of writes: they stop, or may, and come back by themselves; they go on while it lasts; they stop until
+what was lost is back, or a human comes."""
+
+Since = Literal["failure", "store-back", "last-write"]
+"""From when on a time counts: the failure; the store answers again; the last write was acknowledged."""
+
+SINCE_WORDS: Mapping[Since, str] = {"failure": "", "store-back": "it answers again", "last-write": "the last write"}
 
 
-class Times(msgspec.Struct, frozen=True):
-    """Best, mean and worst time, seconds."""
-
-    best: float
-    mean: float
-    worst: float
-
-    def __add__(self, other: "Times") -> "Times":
-        return Times(self.best + other.best, self.mean + other.mean, self.worst + other.worst)
-
-    def later(self, secs: float) -> "Times":
-        """Return the same times, all later."""
-        return self + Times(secs, secs, secs)
-
-    def rounded(self) -> "Times":
-        """Return them as they are printed, to a hundredth."""
-        return Times(round(self.best, 2), round(self.mean, 2), round(self.worst, 2))
-
-
-class Bound(msgspec.Struct, frozen=True, kw_only=True):
+class FailoverBound(msgspec.Struct, frozen=True, kw_only=True):
     """What to expect of one failure.
 
     Attributes:
         failure: Its name.
-        says: What happens.
         detect: When the leader's key is free, or the leader has stepped down, seconds from the failure; None:
             nothing has to be noticed.
-        writable: When writes are acknowledged again, seconds from ``since``; None: never without a human, or they
-            never stopped, as ``note`` says.
+        fate: What becomes of writes; exactly with ``back`` there is a ``writable``.
+        writable: When writes are acknowledged again, seconds from ``since``.
         since: What ``writable`` counts from.
         loss_bytes: Most acknowledged bytes that a winner may lack beyond ``loss_secs``; None: no bound.
         loss_secs: Seconds of acknowledged writes that a winner may lack besides; None: no bound.
@@ -46,11 +38,11 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
         note: What else to know.
     """
 
-    failure: str
-    says: str
-    detect: Times | None
-    writable: Times | None
-    since: str = "failure"
+    failure: FaultName
+    detect: TimeSpan | None
+    fate: Fate
+    writable: TimeSpan | None
+    since: Since = "failure"
     loss_bytes: int | None = 0
     loss_secs: float | None = 0.0
     loss: str = "nothing"
@@ -59,8 +51,18 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     note: str = ""
 
+    @property
+    def says(self) -> str:
+        """What happens, as a sentence."""
+        return FAULT_WORDS[self.failure]
 
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    @property
+    def is_lossy(self) -> bool:
+        """Whether acknowledged writes may be lost."""
+        return self.loss_bytes != 0 or self.loss_secs != 0.0
+
+
+class FailoverBounds(msgspec.Struct, frozen=True, kw_only=True):
     """The bounds of a policy.
 
     Attributes:
@@ -69,15 +71,16 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     dcs: StoreKind
-    rows: tuple[Bound, ...]
+    rows: tuple[FailoverBound, ...]
 
-    def of(self, failure: str) -> Bound:
+    def of(self, failure: str) -> FailoverBound:
         """Return the bound of a failure.
 
         Raises:
-            KeyError: If there is none of that name.
+            ValueError: If there is none of that name; it says which are near.
         """
-        return {row.failure: row for row in self.rows}[failure]
+        name = fault_of(failure)
+        return next(row for row in self.rows if row.failure == name)
 
     def to_text(self) -> str:
         """Return a table, and below it the formula of each row."""
@@ -96,6 +99,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
         return [
             {
                 **{name: getattr(row, name) for name in row.__struct_fields__},
+                "says": row.says,
                 "detect": _values(row.detect),
                 "writable": _values(row.writable),
             }
@@ -103,17 +107,22 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def _values(times: Times | None) -> dict[str, float] | None:
+def _values(times: TimeSpan | None) -> dict[str, float] | None:
     return None if times is None else msgspec.structs.asdict(times.rounded())
 
 
-def _cells(row: Bound) -> tuple[str, ...]:
+_WITHOUT_A_TIME: Mapping[Fate, str] = {"back": "-", "untouched": "writes go on", "stopped": "not by itself"}
+
+
+def writable_text(row: FailoverBound) -> str:
+    """Return when writes are back: ``22.6 / 27.6 / 32.9 s``, with what it counts from."""
+    if row.writable is None:
+        return _WITHOUT_A_TIME[row.fate]
+    after = SINCE_WORDS[row.since]
+    return f"{row.writable} s after {after}" if after else f"{row.writable} s"
+
+
+def _cells(row: FailoverBound) -> tuple[str, ...]:
     dual = "until ended" if row.dual_primary_secs is None else f"{row.dual_primary_secs:g} s"
-    writable = _span(row.writable)
-    if row.writable is not None and row.since != "failure":
-        writable += f" after {row.since}"
-    return row.failure, _span(row.detect), writable, row.loss, "-" if dual == "0 s" else dual
-
-
-def _span(times: Times | None) -> str:
-    return "-" if times is None else f"{times.best:.1f} / {times.mean:.1f} / {times.worst:.1f}"
+    noticed = "-" if row.detect is None else str(row.detect)
+    return row.failure, noticed, writable_text(row), row.loss, "-" if dual == "0 s" else dual

@@ -41,6 +41,9 @@ def patroni_effective(config: Mapping[str, Any]) -> Mapping[str, Any]:
         ``maximum_lag_on_syncnode`` (bytes), and the other settings of failover, each as the daemon takes it. Where it
         refuses the configuration, which :func:`patroni_refusal` says, these are the defaults, because it keeps what
         it had.
+
+    Raises:
+        TypeError: If ``config`` is no mapping of settings; an empty one is: all defaults.
     """
     taken = {} if patroni_refusal(config) else config
     timings = {name: _timing(taken, name) for name in TIMINGS}
@@ -51,7 +54,12 @@ def patroni_refusal(config: Mapping[str, Any]) -> str | None:
     """Return why the daemon would refuse all of ``config`` and keep what it had, or None if it takes it.
 
     One timing that is no number is enough; nothing else is ever refused.
+
+    Raises:
+        TypeError: If ``config`` is no mapping of settings.
     """
+    if not isinstance(config, Mapping):
+        raise TypeError(f"a dynamic configuration maps settings to values; {config!r} does not, {{}} has all defaults")
     for name in TIMINGS:
         try:
             _timing(config, name)

@@ -191,22 +191,26 @@ def member_faults(policy: FailoverPolicy, members: int) -> Iterator[Fault]:
     Args:
         policy: The policy.
         members: Members of one Patroni cluster that hold data, the leader included.
+
+    Rule:
+        Patroni, ``_process_multisync_replication`` in ``patroni/ha.py``: it waits for as many as there are, and
+        strictly for one at least.
     """
     others = members - 1
     if policy.is_synchronous and policy.synchronous_node_count > others:
-        strict = policy.synchronous_mode_strict
-        what = "no write is ever acknowledged" if strict else "fewer replicas than that will have each write"
+        never = policy.synchronous_mode_strict and not others
+        lowered = f"Patroni waits for {others} then, strict or not"
         yield Fault(
             ("synchronous_node_count",),
-            f"more than the replicas, which are {others}: {what}",
+            f"more than the replicas, which are {others}: {'no write is ever acknowledged' if never else lowered}",
             f"set it to {max(others, 1)}, or add members",
             policy.synchronous_node_count,
-            "error" if strict else "warning",
+            "error" if never else "warning",
         )
-    elif policy.is_synchronous and policy.synchronous_mode_strict and policy.synchronous_node_count == others:
+    elif policy.is_synchronous and policy.synchronous_mode_strict and others == 1:
         yield Fault(
             ("synchronous_mode_strict",),
-            f"every one of the {others} replicas must have each write: the loss of one stops writes until it is back",
+            "the only replica must have each write: its loss stops writes until it is back",
             "add a member, or set it to false",
             policy.synchronous_mode_strict,
             "warning",

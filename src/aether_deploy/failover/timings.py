@@ -1,8 +1,11 @@
 """Times that are fixed in Patroni, in its stores and in PostgreSQL; what was measured says so."""
 
-from typing import Literal
+from typing import Literal, get_args
+
+from aether_deploy.problems import suggestion
 
 StoreKind = Literal["etcd3", "kubernetes", "raft"]
+STORE_KINDS: tuple[StoreKind, ...] = get_args(StoreKind)
 
 REQUEST_TIMEOUT_SECS = 2.0
 """How long a member waits for another's answer in an election. Fixed in Patroni, ``fetch_node_status``."""
@@ -19,3 +22,16 @@ STOP_POLL_SECS = 1.0
 
 WAL_SENDER_TIMEOUT_SECS = 60.0
 """How long PostgreSQL waits for a replica that is silent, by default."""
+
+
+def store_of(name: str) -> StoreKind:
+    """Return the store of that name.
+
+    Raises:
+        ValueError: If there is none; it says which are near.
+    """
+    for known in STORE_KINDS:
+        if known == name:
+            return known
+    near = suggestion(str(name), STORE_KINDS, f"stores are {', '.join(STORE_KINDS)}")
+    raise ValueError(f"no store is named {name!r}; {near}")

@@ -27,13 +27,6 @@ def images_of(self: "DeploymentConfig") -> Iterator[tuple[tuple[str | int, ...],
                 yield (group, place, "image"), container.image
 
 
-def tag_of(image: str) -> str | None:
-    """Return the tag of an image reference, or None."""
-    name = image.partition("@")[0]
-    _, colon, tag = name.rpartition(":")
-    return tag if colon and "/" not in tag else None
-
-
 def environments_of(self: "DeploymentConfig") -> Iterator[tuple[tuple[str | int, ...], dict[str, str]]]:
     """Yield the environment variables of every container, with the steps to them."""
     yield ("env",), self.env

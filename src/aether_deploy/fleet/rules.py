@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aether_deploy.config.base import Fault
-from aether_deploy.fleet.deviations import SECRET_NAME, deviations, environments_of, images_of, literals_of, tag_of
+from aether_deploy.fleet.deviations import SECRET_NAME, deviations, environments_of, images_of, literals_of
 from aether_deploy.manifest.labels import RESERVED_PREFIXES
+from aether_deploy.pods.images import image_faults
+from aether_deploy.pods.names import CONTROLLER_NAME_MAX, NAME_MAX
 from aether_deploy.problems import suggestion
 from aether_deploy.quantities import parse_quantity
 
 if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
 
-CONTROLLER_NAME_MAX = 52  # a StatefulSet's pods carry "<name>-<10 characters>" as a label, which has 63
-NAME_MAX = 63
 ANNOTATIONS_MAX_BYTES = 256 * 1024
 UNUSED_WAIVER, UNUSED_FIX = "waives nothing: the workload does not deviate", "remove it"
 LITERAL_FIX = "mount it by secret_files, or give the waiver secret_literal a reason; if it was ever pushed, replace it"
@@ -72,30 +72,7 @@ def namespace_is_hardened(self: "DeploymentConfig") -> Iterator[Fault]:
 
 def image_is_pinned(self: "DeploymentConfig") -> Iterator[Fault]:
     for at, image in images_of(self):
-        tag = tag_of(image)
-        digest = "@sha256:" in image
-        if tag is None and not digest:
-            yield Fault(
-                at,
-                "has neither tag nor digest, so every start may run another version",
-                "write name:tag@sha256:digest",
-                image,
-            )
-        elif tag == "latest" and not digest:
-            yield Fault(
-                at,
-                "the tag latest moves, so every start may run another version",
-                "write name:tag@sha256:digest",
-                image,
-            )
-        elif not digest and "image_digest" not in self.waivers:
-            yield Fault(
-                at,
-                "named by its tag only, which can be moved",
-                "add the digest: name:tag@sha256:digest, or give the waiver image_digest a reason",
-                image,
-                "warning",
-            )
+        yield from image_faults(at, image, waived="image_digest" in self.waivers)
 
 
 def ports_are_distinct(self: "DeploymentConfig") -> Iterator[Fault]:

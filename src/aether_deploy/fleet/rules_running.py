@@ -3,7 +3,6 @@
 Sources: as of ``fleet.rules``.
 """
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -171,15 +170,5 @@ def exposed_pods_have_ordinals(self: "DeploymentConfig") -> Iterator[Fault]:
 
 
 def endpoints_are_exposed(self: "DeploymentConfig") -> Iterator[Fault]:
-    if self.endpoint is None:
-        return
-    if self.expose is None:
+    if self.endpoint is not None and self.expose is None:
         yield Fault(("endpoint",), "nothing is exposed that other regions could reach", "add expose", self.endpoint)
-    host = re.sub(r"\{[^{}]*\}", "x", self.endpoint)
-    if len(host) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", host):
-        yield Fault(
-            ("endpoint",),
-            "not a host name",
-            "write a DNS name such as matchmaking.{region}.example.com",
-            self.endpoint,
-        )

@@ -18,6 +18,7 @@ from aether_deploy.config.types import (
     ServiceName,
 )
 from aether_deploy.infrastructure.estate import Datacenter, Estate, EstateRegion
+from aether_deploy.pods.images import image_faults
 from aether_deploy.pods.parts import (
     Endpoint,
     ExposeConfig,
@@ -25,6 +26,7 @@ from aether_deploy.pods.parts import (
     ResourceRequirements,
     TolerationConfig,
 )
+from aether_deploy.pods.storage import PvcConfig
 from aether_deploy.pods.surroundings import Surroundings
 from aether_deploy.pods.waivers import ComponentWaiverName
 
@@ -43,11 +45,11 @@ class FileChange(msgspec.Struct, frozen=True):
 
     Attributes:
         effect: ``reloads``: they take it while they run. ``restarts``: once they restart. ``by hand``: once somebody
-            does what ``says`` says. ``refused``: not even so.
+            does what ``says`` says. ``refused``: not even so. ``data at risk``: they take it, and what they keep goes.
         says: That, in words.
     """
 
-    effect: Literal["reloads", "restarts", "by hand", "refused"]
+    effect: Literal["reloads", "restarts", "by hand", "refused", "data at risk"]
     says: str
 
 
@@ -83,6 +85,41 @@ class ComponentExposeConfig(ExposeConfig):
     ports: Annotated[Sequence[PortName], Distinct()] = FILLED
 
 
+class UnreadComponent(msgspec.Struct, frozen=True):
+    """A component with faults of its own: its name is known, and it runs nowhere, so that others can be judged."""
+
+    name: str
+    regions: Literal["all"] = "all"
+    enabled: bool = True
+    expose: None = None
+    credentials: None = None
+    client_ports: tuple[Port, ...] = ()
+
+    @classmethod
+    def of(cls, raw: object) -> "UnreadComponent":
+        """Return what stands for a value that could not be read."""
+        name = raw.get("name") if isinstance(raw, Mapping) else getattr(raw, "name", None)
+        enabled = raw.get("enabled") if isinstance(raw, Mapping) else True
+        return cls(name if isinstance(name, str) else "", enabled=enabled is not False)
+
+    @property
+    def named_regions(self) -> Mapping[tuple[str | int, ...], str]:
+        """The codes of regions that it names: not known."""
+        return {}
+
+    def placed_in(self, estate: Estate) -> tuple[str, ...]:
+        """Return the regions where it runs: none."""
+        return ()
+
+    def witnesses(self, estate: Estate) -> tuple[Datacenter, ...]:
+        """Return where it has a vote: nowhere."""
+        return ()
+
+    def serving_region(self, estate: Estate, region: str) -> str | None:
+        """Return the region that answers: none."""
+        return None
+
+
 class ComponentConfig(Config):
     """One component of the data plane: the fields that every kind has.
 
@@ -107,6 +144,9 @@ class ComponentConfig(Config):
 
     KIND_NAME: ClassVar[str]
     """The kind's word: ``postgres``. Every kind has a field ``kind: Literal[<that word>] = FILLED``."""
+
+    DATA_PATH: ClassVar[str] = "/data"
+    """Where its pods see their volume, where nothing else is said."""
 
     EXAMPLES: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Components of the kind as a file has them, by what each shows: every promise of the frame is tested on them."""
@@ -134,6 +174,11 @@ class ComponentConfig(Config):
         said = filled.get("resources", {})
         if isinstance(said, Mapping):
             filled["resources"] = {**cls.default_resources(), **_as_limits(said)}
+        pvc = filled.get("pvc")
+        if isinstance(pvc, Mapping):
+            filled["pvc"] = {"mount_path": cls.DATA_PATH, **pvc}
+        elif isinstance(pvc, PvcConfig) and "mount_path" not in pvc.to_values():
+            filled["pvc"] = msgspec.structs.replace(pvc, mount_path=cls.DATA_PATH)
         expose = filled.get("expose")
         if isinstance(expose, Mapping) and "ports" not in expose:
             filled["expose"] = {**expose, "ports": cls.default_exposed()}
@@ -155,6 +200,21 @@ class ComponentConfig(Config):
     def an_endpoint_is_exposed(self) -> Iterator[Fault]:
         if self.endpoint is not None and self.expose is None:
             yield Fault(("endpoint",), "nothing exposes it", "add expose, or remove it", self.endpoint)
+
+    @rule
+    def images_are_pinned(self) -> Iterator[Fault]:
+        for at, image in self.images:
+            yield from image_faults(at, image, waived="image_digest" in self.waivers)
+
+    @property
+    def images(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        """Every image that its pods run, with the steps to it."""
+        return () if self.image is None else ((("image",), self.image),)
+
+    @property
+    def named_regions(self) -> Mapping[tuple[str | int, ...], str]:
+        """The codes of regions that it names, each by where it does; steps begin at the component."""
+        return {} if self.regions == "all" else {("regions", at): code for at, code in enumerate(self.regions)}
 
     def placed_in(self, estate: Estate) -> tuple[str, ...]:
         """Return the codes of the regions where it runs, in file order; a disabled component runs nowhere."""
@@ -199,6 +259,11 @@ class ComponentConfig(Config):
     @classmethod
     def file_changes(cls, before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[FileChange]:
         """Return what running pods make of a change of their ConfigMap's data; nothing where nobody knows."""
+        return ()
+
+    @classmethod
+    def object_changes(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
+        """Return what a change of an operator's object does, said as in ``file_changes``; nothing where unknown."""
         return ()
 
     def runbooks(self, estate: Estate) -> Mapping[str, str]:

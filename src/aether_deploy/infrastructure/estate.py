@@ -51,7 +51,7 @@ class EstateRegion(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(each.zone for each in self.full))
 
 
-class Estate(msgspec.Struct, frozen=True, dict=True):
+class Estate(msgspec.Struct, frozen=True):
     """Everything that a component must know of the platform around it.
 
     Attributes:
@@ -94,6 +94,20 @@ class Estate(msgspec.Struct, frozen=True, dict=True):
     def datacenter(self, name: str) -> Datacenter | None:
         """Return the datacenter of that name; None where there is none."""
         return next((each for each in self.datacenters if each.name == name), None)
+
+    def filled(self, text: str, region: str, *, datacenter: Datacenter | None = None, pod: str = "") -> str:
+        """Return ``text`` with its placeholders filled in, as they hold in ``region``, or in a datacenter of it."""
+        known = self.region(region)
+        words = {
+            "region": region,
+            "environment": self.environment,
+            "cluster": datacenter.cluster if datacenter else known.cluster if known else region,
+            "datacenter": datacenter.name if datacenter else "",
+            "pod": pod,
+        }
+        for name, word in words.items():
+            text = text.replace(f"{{{name}}}", word)
+        return text
 
     def round_trip_ms(self, a: str, b: str) -> float | None:
         """Return the round trip between two regions, milliseconds; None where nothing tells it."""

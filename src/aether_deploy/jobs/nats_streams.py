@@ -19,7 +19,8 @@ from typing import Any
 
 import msgspec
 
-FORMAT = 1
+from aether_deploy.infrastructure.nats.job import FORMAT
+
 _ANSWER_SECS = 8.0
 _PAUSE_SECS = 1.0
 _GLANCE_SECS = 0.05

@@ -7,12 +7,14 @@ import msgspec
 
 from aether_deploy.config.base import Fault
 from aether_deploy.config.marks import Tagged
-from aether_deploy.infrastructure.component import ComponentConfig, Place
+from aether_deploy.infrastructure.component import ComponentConfig, Place, UnreadComponent
 from aether_deploy.infrastructure.estate import Datacenter, Estate, EstateRegion, datacenter_name
 from aether_deploy.infrastructure.registry import component_types
 from aether_deploy.platform.distance import round_trip_ms
 from aether_deploy.platform.encrypted import SecretUse
 from aether_deploy.platform.parts import RegionConfig, Site
+from aether_deploy.pods.names import CONTROLLER_NAME_MAX, name_max
+from aether_deploy.pods.paths import CREDENTIALS_FOLDER
 from aether_deploy.pods.storage import SecretFile
 from aether_deploy.pods.surroundings import Peer, Surroundings
 from aether_deploy.problems import suggestion
@@ -21,10 +23,7 @@ if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
     from aether_deploy.platform.config import Platform
 
-CREDENTIALS_FOLDER = "/run/aether/secrets"
-"""Where a workload sees the credentials of what it uses: a folder for each component."""
-
-Component = Annotated[Any, Tagged("kind", component_types)]
+Component = Annotated[Any, Tagged("kind", component_types, UnreadComponent.of)]
 Steps = tuple[str | int, ...]
 
 
@@ -124,11 +123,7 @@ def _far(platform: "Platform", site: Site, code: str) -> tuple[float, int]:
 
 def endpoint_of(platform: "Platform", component: ComponentConfig, code: str) -> str | None:
     """Return the host name at which other regions reach a component in region ``code``; None where it has none."""
-    region = platform.estate.region(code)
-    if component.endpoint is None or region is None:
-        return None
-    words = {"region": code, "environment": platform.environment, "cluster": region.cluster}
-    return component.endpoint.format_map(words)
+    return None if component.endpoint is None else platform.estate.filled(component.endpoint, code)
 
 
 def credential_files(platform: "Platform", config: "DeploymentConfig") -> list[SecretFile]:
@@ -138,7 +133,8 @@ def credential_files(platform: "Platform", config: "DeploymentConfig") -> list[S
         component = platform.component(name)
         if component is not None and component.credentials is not None:
             secret = component.credentials
-            found.append(SecretFile(name=secret, secret=secret, path=f"{CREDENTIALS_FOLDER}/{name}"))
+            item = f"{name}-credentials" if "." in secret else secret  # it names a volume, which has no dots
+            found.append(SecretFile(name=item, secret=secret, path=f"{CREDENTIALS_FOLDER}/{name}"))
     return found
 
 
@@ -161,15 +157,20 @@ def component_secrets(components: Iterable[ComponentConfig], place: Place) -> tu
 def component_regions_exist(self: "Platform") -> Iterator[Fault]:
     codes = [region.code for region in self.regions]
     for place, component in enumerate(self.components):
+        for at, code in component.named_regions.items():
+            if code not in codes:
+                fix = suggestion(code, codes, f"known are {', '.join(codes)}")
+                yield Fault(("components", place, *at), "no region has that code", fix, code)
         wanted = component.regions
         if wanted == "all":
             continue
-        for at, code in enumerate(wanted):
-            if code not in codes:
-                fix = suggestion(code, codes, f"known are {', '.join(codes)}")
-                yield Fault(("components", place, "regions", at), "no region has that code", fix, code)
         placed = component.placed_in(self.estate)
-        if component.enabled and not placed and all(code in codes for code in wanted):
+        if (
+            component.enabled
+            and not placed
+            and not isinstance(component, UnreadComponent)
+            and all(code in codes for code in wanted)
+        ):
             yield Fault(
                 ("components", place, "regions"),
                 "names no region that is enabled",
@@ -183,6 +184,53 @@ def components_are_sound(self: "Platform") -> Iterator[Fault]:
         if component.enabled and component.placed_in(self.estate):
             for fault in component.faults(self.estate):
                 yield msgspec.structs.replace(fault, at=("components", place, *fault.at))
+
+
+def component_names_fit(self: "Platform") -> Iterator[Fault]:
+    """Look at the names that objects really get, where a name is long enough for the question to arise."""
+    for place, component in enumerate(self.components):
+        longest = max((len(each.name) for each in self.estate.datacenters), default=0)
+        if len(component.name) + longest + _LONGEST_ENDING <= CONTROLLER_NAME_MAX or _is_faulty(self, component):
+            continue
+        found = {(body["kind"], body["metadata"]["name"]) for body in _bodies(self, component)}
+        over = sorted((name_max(kind) - len(name), kind, name) for kind, name in found if len(name) > name_max(kind))
+        if over:
+            less, kind, name = over[0]
+            reason = f"makes the {kind} '{name}' with {len(name)} characters, and its name has at most {name_max(kind)}"
+            yield Fault(("components", place, "name"), reason, f"take {-less} off", component.name)
+
+
+_LONGEST_ENDING = len("-headless-00")
+
+
+def _is_faulty(platform: "Platform", component: ComponentConfig) -> bool:
+    if isinstance(component, UnreadComponent):
+        return True
+    return any(fault.severity == "error" for fault in component.faults(platform.estate))
+
+
+def _bodies(platform: "Platform", component: ComponentConfig) -> Iterator[Mapping[str, Any]]:
+    """Yield the component's objects in all clusters, as they are where nobody uses it."""
+    for site in platform.sites:
+        if component in components_at(platform, site):
+            yield from component.render(place_of(platform, site, Surroundings(kubernetes=site.kubernetes)))
+
+
+def component_objects_are_told_apart(self: "Platform") -> Iterator[Fault]:
+    """Look at components of which one's name begins as the other's: ``accounts`` and ``accounts-repl``."""
+    for place, component in enumerate(self.components):
+        for other in self.components:
+            if component is other or not component.name.startswith(f"{other.name}-"):
+                continue
+            if any(_is_faulty(self, each) for each in (component, other)):
+                continue
+            own, others = (
+                {(body["kind"], body["metadata"]["name"]) for body in _bodies(self, each)}
+                for each in (component, other)
+            )
+            for kind, name in sorted(own & others)[:1]:
+                reason = f"its {kind} '{name}' is one of '{other.name}' too"
+                yield Fault(("components", place, "name"), reason, "give it another name", component.name)
 
 
 def component_balancers_stay_internal(self: "Platform") -> Iterator[Fault]:
@@ -210,13 +258,18 @@ def credentials_have_room(self: "Platform") -> Iterator[Fault]:
             if config is None:
                 continue
             for file in credential_files(self, config):
-                taken = next(
-                    (own for own in config.secret_files if file.name == own.name or file.path == own.path), None
-                )
+                taken = next((own for own in config.secret_files if _in_the_way(own, file)), None)
                 if taken is not None:
                     reason = f"its secret_files has '{taken.name}' where the credentials of what it uses go"
                     yield Fault((*view.at, "uses"), reason, "give that file another name and path")
                     return
+
+
+def _in_the_way(own: SecretFile, given: SecretFile) -> bool:
+    """Return whether two files have one name, or one lies in the other's folder."""
+    return (
+        own.name == given.name or f"{own.path}/".startswith(f"{given.path}/") or given.path.startswith(f"{own.path}/")
+    )
 
 
 def component_named(components: Iterable[ComponentConfig], name: str) -> ComponentConfig | None:

@@ -12,7 +12,7 @@ from aether_deploy.config.types import DnsLabel, ImageRef, KubernetesVersion
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.infrastructure.component import ComponentConfig
 from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.platform import components as parts_of_data
+from aether_deploy.platform import components as data_plane
 from aether_deploy.platform import references
 from aether_deploy.platform import secrets as used_secrets
 from aether_deploy.platform.components import Component, component_named, credential_files, estate_of
@@ -105,10 +105,12 @@ class Platform(Config, dict=True):
                 for fault in expanded.faults:
                     yield references.fault_of_entry(self, view, fault)
 
-    component_regions_exist = rule(parts_of_data.component_regions_exist)
-    components_are_sound = rule(parts_of_data.components_are_sound)
-    component_balancers_stay_internal = rule(parts_of_data.component_balancers_stay_internal)
-    credentials_have_room = rule(parts_of_data.credentials_have_room)
+    component_regions_exist = rule(data_plane.component_regions_exist)
+    components_are_sound = rule(data_plane.components_are_sound)
+    component_objects_are_told_apart = rule(data_plane.component_objects_are_told_apart)
+    component_names_fit = rule(data_plane.component_names_fit)
+    component_balancers_stay_internal = rule(data_plane.component_balancers_stay_internal)
+    credentials_have_room = rule(data_plane.credentials_have_room)
     service_names_are_free = rule(references.service_names_are_free)
     callers_reach_what_they_use = rule(references.callers_reach_what_they_use)
     balancers_stay_internal = rule(references.balancers_stay_internal)
@@ -158,8 +160,8 @@ class Platform(Config, dict=True):
         return {}
 
     @cached_property
-    def patched_by_region(self) -> dict[str, Any]:
-        """What patches made of each region that was asked for: filled by ``rendering.render_patched``."""
+    def patched_by_cluster(self) -> dict[str, Any]:
+        """What patches made of each cluster that was asked for: filled by ``rendering.render_patched``."""
         return {}
 
     @cached_property
@@ -202,7 +204,7 @@ class Platform(Config, dict=True):
         ]
         witnesses = [
             Site(region, cluster, versions.get(cluster) or self.kubernetes, witness=True)
-            for region, cluster in parts_of_data.witness_clusters(self)
+            for region, cluster in data_plane.witness_clusters(self)
         ]
         return (*regions, *witnesses)
 

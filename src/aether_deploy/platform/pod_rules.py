@@ -7,8 +7,9 @@ and the default checks of checkov and kube-score.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aether_deploy.fleet.deviations import SECRET_NAME, tag_of
+from aether_deploy.fleet.deviations import SECRET_NAME
 from aether_deploy.platform.manifest_checks import Body, Finding, Findings
+from aether_deploy.pods.images import tag_of
 from aether_deploy.quantities import parse_quantity
 
 Steps = tuple[str | int, ...]

@@ -52,7 +52,7 @@ class Folder(msgspec.Struct, frozen=True):
 
     @property
     def brings_secrets(self) -> bool:
-        return self.manifests[0].source == SECRETS_SOURCE
+        return self.name == SECRETS and self.manifests[0].source == SECRETS_SOURCE
 
 
 class ClusterManifests(msgspec.Struct, frozen=True):
@@ -115,7 +115,7 @@ def render_patched(platform: Platform, site: Site, files: Mapping[str, bytes]) -
     """
     from aether_deploy.platform.patching import patch_objects  # of no use to those who patch nothing
 
-    known = platform.patched_by_region.get(site.cluster)
+    known = platform.patched_by_cluster.get(site.cluster)
     if known is None or known[0] is not files:
         cluster = _render_unpatched(platform, site, files)
         waivers = {
@@ -131,7 +131,7 @@ def render_patched(platform: Platform, site: Site, files: Mapping[str, bytes]) -
             lambda each: waivers.get(each.source, {}),
             kubernetes=site.kubernetes,
         )
-        known = platform.patched_by_region[site.cluster] = (files, _with_objects(cluster, patched), patched)
+        known = platform.patched_by_cluster[site.cluster] = (files, _with_objects(cluster, patched), patched)
     return known[1:]
 
 
@@ -197,7 +197,8 @@ def _data_folders(
         place = place_of(platform, site, _component_surroundings(platform, site, users))
         source = f"components.{component.name}"
         manifests = in_apply_order(Manifest(body, source) for body in component.render(place))
-        folders[component.name] = Folder(component.name, tuple(manifests), None, component)
+        if manifests:  # a service of somebody else's may need no object here
+            folders[component.name] = Folder(component.name, tuple(manifests), None, component)
     for name in called:
         used = platform.component(name)
         if used is None or not used.enabled:
@@ -273,9 +274,8 @@ def _external_peers(
         there = nearest(platform, name, site)
         if there is not None and there[1].endpoint is not None:
             region, config = there
-            words = {"region": region.code, "environment": platform.environment, "cluster": region.cluster}
             source = f"{config.workload_class}.{name}"
-            found[name] = (_peer(config, external=True), there[1].endpoint.format_map(words), source)
+            found[name] = (_peer(config, external=True), platform.estate.filled(there[1].endpoint, region.code), source)
     return found
 
 

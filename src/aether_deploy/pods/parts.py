@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from aether_deploy.config.base import FILLED, Config, Fault, rule
 from aether_deploy.config.marks import Distinct, Keyed, Placeholders
 from aether_deploy.config.types import (
+    HOST_NAME,
     Cidr,
     Count,
     CpuQuantity,
@@ -30,7 +31,7 @@ from aether_deploy.config.types import (
 from aether_deploy.pods.storage import MountConfig
 from aether_deploy.quantities import parse_quantity
 
-Endpoint = Annotated[str, Placeholders(("region", "environment", "cluster"))]
+Endpoint = Annotated[str, HOST_NAME, Placeholders(("region", "environment", "cluster"))]
 
 
 class ResourceRequirements(Config):

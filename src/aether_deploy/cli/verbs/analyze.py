@@ -10,7 +10,7 @@ from aether_deploy.cli.inputs import file_arguments, judge, print_warnings, read
 from aether_deploy.cli.output import envelope, print_json
 from aether_deploy.infrastructure.analysis.analysing import Analysis
 from aether_deploy.infrastructure.analysis.findings import Finding, Severity, reaches
-from aether_deploy.infrastructure.analysis.judging import findings_of
+from aether_deploy.infrastructure.analysis.judging import analysis_findings
 from aether_deploy.platform.analysing import analyse_platform
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import ConfigError, EffectError, Problem
@@ -58,7 +58,7 @@ def command(
     if judgement.failed:
         return stop_for_problems("analyze", description, judgement, as_json=as_json)
     analysis = analyse_platform(judgement.platforms[0], pairs=pairs)
-    findings = findings_of(analysis)
+    findings = analysis_findings(analysis)
     grave = [each for each in findings if reaches(each, fail_on)]
     if graph is not None:
         _write_graph(graph, analysis, judgement.platforms[0])
@@ -83,10 +83,11 @@ def _print(
     verbose: bool,
 ) -> None:
     """Print the table and the findings; quietly, only the findings that make it fail."""
+    from aether_deploy.infrastructure.analysis.grid import shared_findings
     from aether_deploy.infrastructure.analysis.table import summary_text, table_markdown, table_text
 
     if quiet:
-        for finding in grave:
+        for finding in shared_findings(grave):
             click.echo(str(finding))
     elif not analysis.subjects:
         click.echo(NO_COMPONENTS)

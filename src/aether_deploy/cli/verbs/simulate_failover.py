@@ -9,23 +9,34 @@ import msgspec
 from aether_deploy.cli.inputs import file_arguments, judge, print_warnings, read_files, stop_for_problems
 from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.progress import steps
-from aether_deploy.cli.simulated import Simulated, check_fault, cluster_of, distribution_text, timeline_text
-from aether_deploy.failover.bound import Bound
+from aether_deploy.cli.simulated import (
+    Simulated,
+    cluster_of,
+    distribution_text,
+    named_fault,
+    timeline_text,
+    traced_text,
+)
+from aether_deploy.failover.bound import FailoverBound
 from aether_deploy.failover.bounds import bounds
+from aether_deploy.failover.faults import FAULT_NAMES, FaultName
 from aether_deploy.failover.timings import StoreKind
 from aether_deploy.simulation.failover.distribution import distribute, heals_after, judge_run
-from aether_deploy.simulation.failover.faults import FAULTS
-from aether_deploy.simulation.failover.run import Run, iterate_failovers, seed_of, simulate_failover
+from aether_deploy.simulation.failover.faults import fault_text
+from aether_deploy.simulation.failover.run import FailoverRun, iterate_failovers, seed_of, simulate_failover
 from aether_deploy.simulation.failover.setup import FailoverSetup
 
 RUNS_BETWEEN_WORDS = 100
-KINDS = "\n".join(f"  {name:<22}{kind.says}" for name, kind in FAULTS.items())
+KINDS = "\n".join(f"  {name:<22}{fault_text(name)}" for name in FAULT_NAMES)
 
 
 @click.command(epilog=f"\b\nFaults:\n{KINDS}")
 @file_arguments
 @click.option("--component", metavar="NAME", help="The database; needed only where several fail over.")
-@click.option("--fault", required=True, metavar="KIND", help="What happens; listed below.")
+@click.option(
+    "--group", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Where it is sharded: the group."
+)
+@click.option("--fault", "fault_name", required=True, metavar="KIND", help="What happens; listed below.")
 @click.option(
     "--dcs", type=click.Choice(get_args(StoreKind)), default="kubernetes", show_default=True, help="The store."
 )
@@ -42,7 +53,7 @@ KINDS = "\n".join(f"  {name:<22}{kind.says}" for name, kind in FAULTS.items())
     help="Transactions in a second, of all clients together.",
 )
 @click.option("--behind", type=click.IntRange(0), default=0, metavar="BYTES", help="How far all replicas are behind.")
-@click.option("--trace", is_flag=True, help="Print the first run alone, event by event.")
+@click.option("--trace", is_flag=True, help="Print the first of the runs, event by event.")
 def command(
     files: tuple[str, ...],
     environment: str | None,
@@ -50,7 +61,8 @@ def command(
     as_json: bool,
     quiet: bool,
     component: str | None,
-    fault: str,
+    group: int,
+    fault_name: str,
     dcs: StoreKind,
     runs: int,
     seed: int,
@@ -62,26 +74,34 @@ def command(
 
     The fault comes at a moment of chance between two loops of the leader. Each run is held against bounds that follow
     from the settings alone; exit 1 if one breaks them, with the seed that shows it. With --trace the first run is
-    told event by event; any run can be told alone by its seed, with --runs 1.
+    told event by event, with its own seed: with --runs 1 that seed is the run's, and tells it alone.
     """
-    check_fault(fault)
+    fault = named_fault(fault_name)
     description = read_files(files, settings)
     judgement = judge(description, environment, every=False)
     if judgement.failed:
         return stop_for_problems("simulate failover", description, judgement, as_json=as_json)
-    meant = cluster_of(judgement.platforms[0], component, fault)
+    meant = cluster_of(judgement.platforms[0], component, fault, group)
     setup = _setup(meant, dcs, writes, behind)
     bound = _bound(setup, fault)
     if not as_json:
         print_warnings(description, judgement, quiet=quiet)
     title = f"{meant.title}: {fault} on {dcs}"
-    what = {"component": meant.component, "region": meant.region, "dcs": dcs, "members": meant.members, "seed": seed}
+    what = {
+        "component": meant.component,
+        "region": meant.region,
+        "group": meant.group.number,
+        "dcs": dcs,
+        "members": meant.group.members,
+        "seed": seed,
+    }
     if trace:
         run = simulate_failover(setup, fault=fault, seed=seed if runs == 1 else seed_of(seed, 0))
         ok, result = not judge_run(run, bound, setup), {**what, "run": _run_values(run)}
-        text = timeline_text(title, run)
+        text = timeline_text(f"{title}, {traced_text(seed, runs, run)}", run)
     else:
-        told = distribute(_runs(setup, fault, runs, seed, quiet=quiet or as_json), setup=setup, bound=bound)
+        many = _runs(setup, fault, runs, seed, quiet=quiet)
+        told = distribute(many, fault=fault, setup=setup, bound=bound)
         ok, result = not told.broken, {**what, **told.to_values(), "bound": msgspec.to_builtins(bound)}
         text = distribution_text(f"{title}, {count(runs, 'run')}, seed {seed}", told, bound)
     if as_json:
@@ -94,20 +114,20 @@ def command(
 def _setup(meant: Simulated, dcs: StoreKind, writes: float, behind: int) -> FailoverSetup:
     setup = FailoverSetup(
         policy=meant.policy,
-        members=meant.members,
+        members=meant.group.members,
         store=dcs,
-        name=f"{meant.component}-{meant.region}",
+        name=meant.group.part,
         writes_per_sec=writes,
     )
     return msgspec.structs.replace(setup, lag_bytes=dict.fromkeys(setup.names[1:], behind))
 
 
-def _bound(setup: FailoverSetup, fault: str) -> Bound:
+def _bound(setup: FailoverSetup, fault: FaultName) -> FailoverBound:
     repair = heals_after(setup, fault)
     return bounds(setup.policy, dcs=setup.store, members=setup.members, repair_secs=repair).of(fault)
 
 
-def _runs(setup: FailoverSetup, fault: str, runs: int, seed: int, *, quiet: bool) -> Iterator[Run]:
+def _runs(setup: FailoverSetup, fault: FaultName, runs: int, seed: int, *, quiet: bool) -> Iterator[FailoverRun]:
     """Yield the runs, and say now and then how many they were."""
     with steps(quiet=quiet) as say:
         if runs == 1:
@@ -119,7 +139,7 @@ def _runs(setup: FailoverSetup, fault: str, runs: int, seed: int, *, quiet: bool
                 say(f"{number} of {runs} runs")
 
 
-def _run_values(run: Run) -> dict[str, Any]:
+def _run_values(run: FailoverRun) -> dict[str, Any]:
     """Return one run as plain values, times to a thousandth of a second."""
     values = {
         name: round(value, 3) if isinstance(value := getattr(run, name), float) else value

@@ -6,10 +6,14 @@ import msgspec
 
 from aether_deploy.gitops.diff.changes import Body, ObjectKey
 from aether_deploy.gitops.diff.recipes import Place
+from aether_deploy.manifest.value import value_at
 
 Objects = Mapping[ObjectKey, Body]
 AUTOSCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
 WORKLOADS = ("StatefulSet", "Deployment")
+
+_CHECKSUM = ("spec", "template", "metadata", "annotations", "checksum/config")
+"""Where our templates say what their pods restart for."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -65,6 +69,18 @@ class FolderPair(msgspec.Struct, frozen=True, kw_only=True):
                 return key, body
         return None
 
+    def restarted_by(self, config_map: ObjectKey) -> list[Body]:
+        """Return the workloads, as they are to be, that read a ConfigMap and get another checksum of what they read."""
+        return [
+            body
+            for key, body in self.after.items()
+            if key.kind in WORKLOADS
+            and key.namespace == config_map.namespace
+            and key in self.before
+            and config_map.name in _config_maps(body)
+            and value_at(body, _CHECKSUM) != value_at(self.before[key], _CHECKSUM)
+        ]
+
     def rolls(self, namespace: str) -> bool:
         """Return whether the pods of any workload of the folder get a new template."""
         return any(
@@ -74,3 +90,8 @@ class FolderPair(msgspec.Struct, frozen=True, kw_only=True):
             and self.before[key].get("spec", {}).get("template") != body.get("spec", {}).get("template")
             for key, body in self.after.items()
         )
+
+
+def _config_maps(workload: Body) -> set[str]:
+    volumes = value_at(workload, ("spec", "template", "spec", "volumes")) or ()
+    return {each["configMap"]["name"] for each in volumes if "configMap" in each}

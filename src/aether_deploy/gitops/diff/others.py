@@ -8,6 +8,7 @@ from aether_deploy.gitops.diff.changes import Body, Change, Danger, Effect, Obje
 from aether_deploy.gitops.diff.fields import FieldChange
 from aether_deploy.gitops.diff.folder import FolderPair
 from aether_deploy.gitops.diff.recipes import recreate_object
+from aether_deploy.infrastructure.component import ComponentConfig, FileChange
 from aether_deploy.infrastructure.registry import component_types
 from aether_deploy.manifest.immutable import immutable_fields, kept_fields
 from aether_deploy.manifest.labels import COMPONENT
@@ -33,7 +34,7 @@ def other_changes(
         way_out = recreate_object(key, folder.place)
         changes.append(change_of(Effect.REFUSED, folder.unit, key, fields=refused, says=says, way_out=way_out))
     if left:
-        changes += RULES.get(key.kind, _in_place)(folder, key, before, after, left)
+        changes += RULES.get(key.kind, _of_an_operator)(folder, key, before, after, left)
     return changes
 
 
@@ -63,15 +64,34 @@ def _config_map(
     folder: FolderPair, key: ObjectKey, before: Body, after: Body, fields: Sequence[FieldChange]
 ) -> list[Change]:
     content = [each for each in fields if each.at[0] in _CONTENT]
-    component = component_types().get(value_at(after, ("metadata", "labels", COMPONENT)) or "")
-    told = component.file_changes(before.get("data", {}), after.get("data", {})) if component and content else ()
+    component = _component_of(after)
+    told = list(component.file_changes(before.get("data", {}), after.get("data", {}))) if component and content else []
     if told:
-        worst = min((_TAKEN_UP[each.effect] for each in told), key=list(Effect).index)
-        says = list(dict.fromkeys(each.says for each in told))
-        return [change_of(worst, folder.unit, key, fields=list(fields), says=says)]
+        told = [_by_a_restart(each, folder.restarted_by(key)) for each in told]
+        return [_told(folder, key, fields, told)]
     if not content or folder.rolls(key.namespace):  # pods that roll read it as they start
         return _in_place(folder, key, before, after, fields)
     return _restarted(folder, key, fields)
+
+
+def _of_an_operator(
+    folder: FolderPair, key: ObjectKey, before: Body, after: Body, fields: Sequence[FieldChange]
+) -> list[Change]:
+    component = _component_of(after)
+    told = component.object_changes(before, after) if component is not None else ()
+    return [_told(folder, key, fields, told)] if told else _in_place(folder, key, before, after, fields)
+
+
+def _component_of(body: Body) -> type[ComponentConfig] | None:
+    """Return the kind of component that an object is of."""
+    return component_types().get(value_at(body, ("metadata", "labels", COMPONENT)) or "")
+
+
+def _told(folder: FolderPair, key: ObjectKey, fields: Sequence[FieldChange], told: Sequence[FileChange]) -> Change:
+    """Return what the component's kind says of a change."""
+    worst = min((_TAKEN_UP[each.effect] for each in told), key=list(Effect).index)
+    says = list(dict.fromkeys(each.says for each in told))
+    return change_of(worst, folder.unit, key, fields=list(fields), says=says)
 
 
 _TAKEN_UP = {
@@ -79,7 +99,17 @@ _TAKEN_UP = {
     "restarts": Effect.RESTARTS,
     "by hand": Effect.BY_HAND,
     "refused": Effect.REFUSED,
+    "data at risk": Effect.DATA,
 }
+
+
+def _by_a_restart(change: FileChange, readers: Sequence[Body]) -> FileChange:
+    """What pods could take while they run they take by a restart where the checksum of their template says so."""
+    if change.effect != "reloads" or not readers:
+        return change
+    held = any(each["spec"].get("updateStrategy", {}).get("type") == "OnDelete" for each in readers)
+    when = "when somebody deletes them, as the runbook says" if held else "as they are replaced"
+    return FileChange("restarts", f"nothing tells running pods of the new file: they take it {when}")
 
 
 def _secret(

@@ -12,8 +12,14 @@ from typing import NamedTuple
 import msgspec
 
 from aether_deploy.infrastructure.analysis.analysts import Analyst
-from aether_deploy.infrastructure.analysis.failures import Failure, FailureKind, Pair, pair_failures, single_failures
-from aether_deploy.infrastructure.analysis.impacts import UNTOUCHED, Impact, is_graver
+from aether_deploy.infrastructure.analysis.failures import (
+    FailureKind,
+    Pair,
+    PlatformFailure,
+    pair_failures,
+    single_failures,
+)
+from aether_deploy.infrastructure.analysis.impacts import UNTOUCHED, FailureImpact, is_graver
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 
 
@@ -59,14 +65,14 @@ class Cell(NamedTuple):
         cut_off: Those who use it and no longer reach it, though it goes on.
     """
 
-    impact: Impact
+    impact: FailureImpact
     cut_off: tuple[Use, ...] = ()
 
 
 class Row(NamedTuple):
     """A failure, and what it does to each component that it touches, by name in the order of the file."""
 
-    failure: Failure
+    failure: PlatformFailure
     cells: Mapping[str, Cell]
 
 
@@ -174,9 +180,9 @@ class _Desk:
                 self._by_link[pair].append(place)
             for cluster in footprint.control_planes:
                 self._by_control_plane[cluster].append(place)
-        self._answers: list[dict[Failure, Impact]] = [{} for _ in subjects]
+        self._answers: list[dict[PlatformFailure, FailureImpact]] = [{} for _ in subjects]
 
-    def row(self, failure: Failure) -> Row:
+    def row(self, failure: PlatformFailure) -> Row:
         cells = {}
         for place in self._touched(failure):
             cell = self._cell(place, failure)
@@ -184,7 +190,7 @@ class _Desk:
                 cells[self._subjects[place].name] = cell
         return Row(failure, cells)
 
-    def _touched(self, failure: Failure) -> list[int]:
+    def _touched(self, failure: PlatformFailure) -> list[int]:
         if failure.role is not None:
             return [self._places[failure.name]]
         found: set[int] = set()
@@ -196,7 +202,7 @@ class _Desk:
             found.update(self._by_control_plane.get(cluster, ()))
         return sorted(found)
 
-    def _cell(self, place: int, failure: Failure) -> Cell:
+    def _cell(self, place: int, failure: PlatformFailure) -> Cell:
         felt = failure.within(self._footprints[place])
         known = self._answers[place].get(felt)
         if known is None:
@@ -232,5 +238,5 @@ def users_hit(analysis: Analysis, row: Row, name: str) -> list[Use]:
     ]
 
 
-def _is_gone(region: EstateRegion, failure: Failure) -> bool:
+def _is_gone(region: EstateRegion, failure: PlatformFailure) -> bool:
     return bool(failure.lost) and all(each.name in failure.lost for each in region.full)

@@ -6,9 +6,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aether_deploy.infrastructure.analysis.failures import Failure, Footprint
+from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
 from aether_deploy.infrastructure.analysis.findings import Finding
-from aether_deploy.infrastructure.analysis.impacts import UNTOUCHED, Basis, Effect, Impact
+from aether_deploy.infrastructure.analysis.impacts import UNTOUCHED, Basis, Effect, FailureImpact
 from aether_deploy.infrastructure.estate import Estate
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Analyst(Protocol):
         """How many parts it has that take writes: the most that one failure can stop."""
         ...
 
-    def impact(self, failure: Failure) -> Impact:
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
         """Return what a failure within the footprint does to it."""
         ...
 
@@ -91,15 +91,17 @@ class PlainAnalyst:
         """One in each region."""
         return len(self._regions)
 
-    def impact(self, failure: Failure) -> Impact:
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
         """Return what is gone: a region's part is down with its last datacenter, and weaker with the first."""
-        return Impact(tuple(self._effects(failure))) if failure.role or failure.lost or failure.nodes else UNTOUCHED
+        return (
+            FailureImpact(tuple(self._effects(failure))) if failure.role or failure.lost or failure.nodes else UNTOUCHED
+        )
 
     def findings(self) -> Iterator[Finding]:
         """Yield nothing: nothing is known."""
         yield from ()
 
-    def _effects(self, failure: Failure) -> Iterator[Effect]:
+    def _effects(self, failure: PlatformFailure) -> Iterator[Effect]:
         for region in self._regions:
             here = {each.name for each in region.full}
             lost = here & failure.lost

@@ -18,12 +18,13 @@ Pair = frozenset[str]
 NOTHING: frozenset[str] = frozenset()
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class PlatformFailure(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that fails, or two at once.
 
     Attributes:
         kind: What it is. ``zones``, ``regions`` and ``links`` are pairs.
         name: How tables call it: ``us-east-1a``, ``us-east-1 - eu-west-1``; of a process, whose it is.
+        halves: Of a pair: the names of the two that fail at once.
         role: Of a process: whether it leads.
         lost: Names of the datacenters that are gone as a whole.
         nodes: Names of the datacenters in which one node is gone: for each component the one that carries its
@@ -34,6 +35,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: FailureKind
     name: str
+    halves: tuple[str, ...] = ()
     role: Role | None = None
     lost: frozenset[str] = NOTHING
     nodes: frozenset[str] = NOTHING
@@ -50,14 +52,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         """What one half of a pair is; of a single failure, its kind."""
         return _SINGLE.get(self.kind, self.kind)
 
-    @property
-    def halves(self) -> tuple[str, ...]:
-        """The names of the two that fail at once; of a single failure, its own."""
-        return tuple(self.name.split(_AND)) if self.is_pair else (self.name,)
-
-    def within(self, footprint: "Footprint") -> "Failure":
+    def within(self, footprint: "Footprint") -> "PlatformFailure":
         """Return what of it ``footprint`` feels; failures that are felt alike become equal."""
-        return Failure(
+        return PlatformFailure(
             kind=self.single_kind,
             name="",
             role=self.role,
@@ -67,18 +64,18 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
             control_planes=self.control_planes & footprint.control_planes,
         )
 
-    def beside(self, other: "Failure", kind: FailureKind) -> "Failure":
+    def beside(self, other: "PlatformFailure", kind: FailureKind) -> "PlatformFailure":
         """Return both failures at once."""
-        return Failure(
+        return PlatformFailure(
             kind=kind,
-            name=f"{self.name}{_AND}{other.name}",
+            name=f"{self.name} + {other.name}",
+            halves=(self.name, other.name),
             lost=self.lost | other.lost,
             cut=self.cut | other.cut,
             control_planes=self.control_planes | other.control_planes,
         )
 
 
-_AND = " + "
 _SINGLE: dict[FailureKind, FailureKind] = {"zones": "zone", "regions": "region", "links": "link"}
 
 
@@ -102,7 +99,7 @@ def link_name(pair: Iterable[str], estate: Estate) -> str:
     return " - ".join(sorted(pair, key=order.index))
 
 
-def single_failures(estate: Estate, components: Iterable[str]) -> list[Failure]:
+def single_failures(estate: Estate, components: Iterable[str]) -> list[PlatformFailure]:
     """Return everything that can fail alone, smallest first.
 
     Args:
@@ -110,7 +107,7 @@ def single_failures(estate: Estate, components: Iterable[str]) -> list[Failure]:
         components: Names of the components that run; each has a process that leads, and others.
     """
     return [
-        *(Failure(kind="process", name=name, role=role) for role in _ROLES for name in components),
+        *(PlatformFailure(kind="process", name=name, role=role) for role in _ROLES for name in components),
         *(_node(name, members) for name, members in _zones(estate)),
         *(_zone(name, members) for name, members in _zones(estate)),
         *_witnesses(estate),
@@ -123,7 +120,7 @@ def single_failures(estate: Estate, components: Iterable[str]) -> list[Failure]:
 _ROLES: tuple[Role, ...] = ("leader", "member")
 
 
-def pair_failures(estate: Estate) -> Iterator[Failure]:
+def pair_failures(estate: Estate) -> Iterator[PlatformFailure]:
     """Yield every pair of zones, of regions and of links that can fail at once."""
     zones = [_zone(name, members) for name, members in _zones(estate)]
     regions = [_region(region, estate) for region in estate.regions]
@@ -143,33 +140,33 @@ def _zones(estate: Estate) -> Iterator[tuple[str, frozenset[str]]]:
             yield datacenter_name(region.code, zone), members
 
 
-def _zone(name: str, members: frozenset[str]) -> Failure:
-    return Failure(kind="zone", name=name, lost=members)
+def _zone(name: str, members: frozenset[str]) -> PlatformFailure:
+    return PlatformFailure(kind="zone", name=name, lost=members)
 
 
-def _node(name: str, members: frozenset[str]) -> Failure:
-    return Failure(kind="node", name=name, nodes=members)
+def _node(name: str, members: frozenset[str]) -> PlatformFailure:
+    return PlatformFailure(kind="node", name=name, nodes=members)
 
 
-def _control_plane(cluster: str) -> Failure:
-    return Failure(kind="control-plane", name=cluster, control_planes=frozenset((cluster,)))
+def _control_plane(cluster: str) -> PlatformFailure:
+    return PlatformFailure(kind="control-plane", name=cluster, control_planes=frozenset((cluster,)))
 
 
-def _region(region: EstateRegion, estate: Estate) -> Failure:
+def _region(region: EstateRegion, estate: Estate) -> PlatformFailure:
     """Return the loss of a region: everything in its cluster. A witness in a cluster of its own survives."""
     lost = frozenset(each.name for each in estate.datacenters if each.cluster == region.cluster)
-    return Failure(kind="region", name=region.code, lost=lost, control_planes=frozenset((region.cluster,)))
+    return PlatformFailure(kind="region", name=region.code, lost=lost, control_planes=frozenset((region.cluster,)))
 
 
-def _witnesses(estate: Estate) -> Iterator[Failure]:
+def _witnesses(estate: Estate) -> Iterator[PlatformFailure]:
     for each in estate.datacenters:
         if each.witness:
-            yield Failure(kind="witness", name=each.name, lost=frozenset((each.name,)))
+            yield PlatformFailure(kind="witness", name=each.name, lost=frozenset((each.name,)))
 
 
-def _links(estate: Estate) -> list[Failure]:
+def _links(estate: Estate) -> list[PlatformFailure]:
     codes = [region.code for region in estate.regions]
     return [
-        Failure(kind="link", name=f"{one} - {other}", cut=frozenset((frozenset((one, other)),)))
+        PlatformFailure(kind="link", name=f"{one} - {other}", cut=frozenset((frozenset((one, other)),)))
         for one, other in combinations(codes, 2)
     ]

@@ -4,7 +4,7 @@ Regions stand below each other and links are arcs beside them, so that no two la
 are. Colours are those of Okabe and Ito; the name beside each says the same again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from html import escape
 from itertools import combinations
 from typing import NamedTuple
@@ -86,8 +86,8 @@ def graph_svg(analysis: Analysis, title: str) -> str:
     arcs = _arcs(analysis, bands)
     step = _arc_step(arc.text for arc in arcs)
     reach = max((int((arc.other - arc.one) * step + _wide(arc.text) / 2) for arc in arcs), default=0)
-    width = max(right + reach, MARGIN + len(title) * 10) + MARGIN
-    kinds = _kinds(analysis)
+    kinds, lines = _kinds(analysis), {arc.talks for arc in arcs}
+    width = max(right + reach, MARGIN + len(title) * 10, MARGIN + _legend_width(kinds, lines)) + MARGIN
     height = bottom + MARGIN + (LINE + MARGIN if kinds else 0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -96,9 +96,9 @@ def graph_svg(analysis: Analysis, title: str) -> str:
         f"<style>\n{_STYLE}</style>",
         f'<rect class="paper" width="{width}" height="{height}"/>',
         f'<text class="title" x="{MARGIN}" y="34">{escape(title)}</text>',
-        *_draw_arcs(arcs, bands, tops, right),
+        *_draw_arcs(arcs, bands, tops, right, cell),
         *(part for band, top in zip(bands, tops, strict=True) for part in _band(band, top, right, cell)),
-        *_legend(kinds, bool(_talking(analysis)), bottom + MARGIN),
+        *_legend(kinds, lines, bottom + MARGIN),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -125,7 +125,7 @@ def _witness_clusters(analysis: Analysis) -> Iterator[Band]:
     for region in analysis.estate.regions:
         for each in region.datacenters:
             if each.cluster not in own:
-                yield Band(f"witness {each.name}", f"cluster {each.cluster}", True, (_box(analysis, each),))
+                yield Band(_witness_title(each.name), f"cluster {each.cluster}", True, (_box(analysis, each),))
 
 
 def _box(analysis: Analysis, datacenter: Datacenter) -> Box:
@@ -192,16 +192,27 @@ def _arcs(analysis: Analysis, bands: Sequence[Band]) -> list[Arc]:
     """Return the links that are drawn: those that are known, and those that components use."""
     talking = _talking(analysis)
     shown = talking | analysis.estate.round_trips.keys()
-    places = {band.title: place for place, band in enumerate(bands) if not band.is_witness}
+    places = {band.title: place for place, band in enumerate(bands)}
     pairs = [(one, other, frozenset((one, other))) for one, other in combinations(places, 2)]
-    return [
+    links = [
         Arc(places[one], places[other], _link_text(analysis, pair), pair in talking)
         for one, other, pair in pairs
         if pair in shown
     ]
+    return links + [Arc(places[code], places[band], "", True) for code, band in _votes(analysis) if band in places]
 
 
-def _draw_arcs(arcs: Sequence[Arc], bands: Sequence[Band], tops: Sequence[int], right: int) -> Iterator[str]:
+def _votes(analysis: Analysis) -> list[tuple[str, str]]:
+    """Return every region whose servers vote with a witness, and the band that such a witness has if it is apart."""
+    pairs = ((code, name) for each in analysis.subjects for name in each.witnesses for code in each.regions)
+    return list(dict.fromkeys((code, _witness_title(name)) for code, name in pairs))
+
+
+def _witness_title(name: str) -> str:
+    return f"witness {name}"
+
+
+def _draw_arcs(arcs: Sequence[Arc], bands: Sequence[Band], tops: Sequence[int], right: int, cell: int) -> Iterator[str]:
     step = _arc_step(arc.text for arc in arcs)
     for arc in sorted(arcs, key=lambda arc: arc.other - arc.one):  # wide arcs last: no label hides any of them
         start = tops[arc.one] + bands[arc.one].height / 2 + 8
@@ -211,7 +222,8 @@ def _draw_arcs(arcs: Sequence[Arc], bands: Sequence[Band], tops: Sequence[int], 
         name = f"{bands[arc.one].title} - {bands[arc.other].title}: {arc.text or 'no round trip is known'}"
         yield (
             f'<path class="{"link talks" if arc.talks else "link"}" '
-            f'd="M{right},{start:g}C{out:.1f},{start:g} {out:.1f},{end:g} {right},{end:g}">'
+            f'd="M{right},{start:g}C{out:.1f},{start:g} {out:.1f},{end:g} {right},{end:g}'
+            f'{f"H{MARGIN + _band_width(bands[arc.other], right, cell)}" if bands[arc.other].is_witness else ""}">'
             f"<title>{escape(name)}</title></path>"
         )
         if arc.text:
@@ -231,9 +243,13 @@ def _head_width(band: Band) -> int:
     return _title_width(band) + int(_wide(band.subtitle))
 
 
+def _band_width(band: Band, right: int, cell: int) -> int:
+    return max(cell, _head_width(band)) + 2 * PAD if band.is_witness else right - MARGIN
+
+
 def _band(band: Band, top: int, right: int, cell: int) -> Iterator[str]:
     kind = "box witness" if band.is_witness else "box"
-    width = right - MARGIN if not band.is_witness else max(cell, _head_width(band)) + 2 * PAD
+    width = _band_width(band, right, cell)
     yield f'<rect class="{kind}" x="{MARGIN}" y="{top}" width="{width}" height="{band.height}" rx="8"/>'
     yield f'<text class="name region" x="{MARGIN + PAD}" y="{top + 22}">{escape(band.title)}</text>'
     if band.subtitle:
@@ -259,12 +275,29 @@ def _zone(box: Box, x: int, top: int, width: int, height: int) -> Iterator[str]:
         yield f'<text x="{x + PAD}" y="{y}">and {box.left_out} more</text>'
 
 
-def _legend(kinds: Sequence[str], talks: bool, y: int) -> Iterator[str]:
+_LINES = {True: ("link talks", "components talk over it"), False: ("link", "no component talks over it")}
+
+
+def _legend_width(kinds: Sequence[str], lines: Collection[bool]) -> int:
+    texts = [text for talks, (_, text) in _LINES.items() if talks in lines]
+    return sum(int(_wide(kind)) + 40 for kind in kinds) + sum(int(_wide(text)) + 52 for text in texts)
+
+
+def _legend(kinds: Sequence[str], lines: Collection[bool], y: int) -> Iterator[str]:
+    """Yield what colours and lines mean, of those that are drawn.
+
+    Args:
+        kinds: The kinds of components.
+        lines: Of the links that are drawn: whether components talk over them.
+        y: Where it begins.
+    """
     x = MARGIN
     for place, kind in enumerate(kinds):
         yield f'<rect class="k{place % _COLOURS}" x="{x}" y="{y}" width="10" height="10" rx="2"/>'
         yield f'<text class="name" x="{x + 16}" y="{y + 10}">{escape(kind)}</text>'
         x += int(_wide(kind)) + 40
-    if talks:
-        yield f'<path class="link talks" d="M{x},{y + 5}h22"/>'
-        yield f'<text class="name" x="{x + 28}" y="{y + 10}">components talk over it</text>'
+    for talks, (look, text) in _LINES.items():
+        if talks in lines:
+            yield f'<path class="{look}" d="M{x},{y + 5}h22"/>'
+            yield f'<text class="name" x="{x + 28}" y="{y + 10}">{text}</text>'
+            x += int(_wide(text)) + 52

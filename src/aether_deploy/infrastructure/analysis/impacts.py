@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from aether_deploy.timespan import TimeSpan
+
 Outcome = Literal["holds", "interrupted", "read-only", "down"]
 """What becomes of writes: they go on; they stop and come back by themselves; only reads go on; nothing does."""
 
@@ -21,20 +23,6 @@ class Basis(msgspec.Struct, frozen=True):
 
     text: str
     source: str
-
-
-class Recovery(msgspec.Struct, frozen=True):
-    """How long writes stop, seconds.
-
-    Attributes:
-        best: At best.
-        mean: On average over the moment of the failure.
-        worst: At worst.
-    """
-
-    best: float
-    mean: float
-    worst: float
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +60,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome = "holds"
     readable: bool = True
     human: str = ""
-    recovery: Recovery | None = None
+    recovery: TimeSpan | None = None
     loss: Loss | None = None
     note: str = ""
     fix: str = ""
@@ -95,7 +83,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome in ("holds", "interrupted") and not self.human
 
 
-class Impact(msgspec.Struct, frozen=True, dict=True):
+class FailureImpact(msgspec.Struct, frozen=True, dict=True):
     """What a failure does to a component.
 
     Attributes:
@@ -127,9 +115,9 @@ class Impact(msgspec.Struct, frozen=True, dict=True):
         return any(each.is_felt for each in self.effects)
 
 
-UNTOUCHED = Impact()
+UNTOUCHED = FailureImpact()
 
 
-def is_graver(impact: Impact, others: Iterable[Impact]) -> bool:
+def is_graver(impact: FailureImpact, others: Iterable[FailureImpact]) -> bool:
     """Return whether ``impact`` is worse than each of ``others``: in writes, or in what a human must do."""
     return all(impact.gravity[:2] > other.gravity[:2] for other in others)

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 from aether_deploy.infrastructure.analysis.analysing import Analysis, Row, Use
 from aether_deploy.infrastructure.analysis.findings import SEVERITIES, Finding, Severity
-from aether_deploy.infrastructure.analysis.grid import Line, names_text, single_lines, span_text
 from aether_deploy.infrastructure.analysis.impacts import Effect
+from aether_deploy.infrastructure.analysis.lines import Line, lasts_text, names_text, single_lines
 
 _SOURCE = "this analysis"
 _OUTCOMES = {"holds": "writes go on", "interrupted": "writes stop for", "read-only": "only reads", "down": "down"}
 
 
-def findings_of(analysis: Analysis) -> list[Finding]:
+def analysis_findings(analysis: Analysis) -> list[Finding]:
     """Return every finding, the gravest first, then in the order of the file; equal analyses give equal findings."""
     lines = single_lines(analysis)
     order = ["", *(each.name for each in analysis.subjects)]
@@ -34,13 +34,11 @@ def _judged(analysis: Analysis, lines: Iterable[Line]) -> Iterator[Finding]:
     """Yield one finding for all failures and parts of a component that are judged alike."""
     groups: dict[tuple[str, _Verdict, str, str], tuple[dict[str, None], dict[str, None], Effect]] = {}
     for line in lines:
-        for row in line.rows:
-            for name, cell in row.cells.items():
-                for effect in cell.impact.effects:
-                    for verdict, said in _verdicts(analysis, row, effect):
-                        when, parts, _ = groups.setdefault((name, verdict, said, effect.fix), ({}, {}, effect))
-                        when[line.label] = None
-                        parts |= {effect.part: None} if effect.part else {}
+        for row, name, effect in line.effects:
+            for verdict, said in _verdicts(analysis, row, effect):
+                when, parts, _ = groups.setdefault((name, verdict, said, effect.fix), ({}, {}, effect))
+                when[line.label] = None
+                parts |= {effect.part: None} if effect.part else {}
     for (name, verdict, said, _), (when, parts, effect) in groups.items():
         who = names_text(list(parts), 60)
         yield Finding(
@@ -59,12 +57,14 @@ def _verdicts(analysis: Analysis, row: Row, effect: Effect) -> Iterator[tuple[_V
     if verdict is not None:
         yield verdict, _outcome_text(effect)
     if effect.loss is not None and effect.ends_by_itself:
-        lossy = _Verdict("acknowledged-writes", "warning", "make it synchronous, or accept it")
+        lossy = _Verdict(
+            "acknowledged-writes", "warning", "let a write be in two places before it is acknowledged, or accept it"
+        )
         yield lossy, f"may lose acknowledged writes: {effect.loss.text}"
 
 
 def _outcome_text(effect: Effect) -> str:
-    text = f"{_OUTCOMES[effect.outcome]} {span_text(effect)}".strip()
+    text = f"{_OUTCOMES[effect.outcome]} {lasts_text(effect)}".strip()
     if effect.human:
         return f"{text} until somebody acts: {effect.human}"
     return text if effect.recovery is not None or effect.outcome == "holds" else f"{text} until what failed is back"
@@ -90,7 +90,7 @@ def _region(analysis: Analysis, row: Row, effect: Effect) -> _Verdict | None:
     if effect.ends_by_itself:
         return None
     if effect.region != row.failure.name and effect.region is not None:
-        return _Verdict("reaches-other-regions", "error", "let no region hold half of the votes: add a witness")
+        return _Verdict("reaches-other-regions", "error", "let no other region depend on it")
     if effect.human:
         return _Verdict("region-loss-by-hand", "note", "rehearse it, and say beforehand who may decide")
     bearable = effect.readable or len(analysis.estate.regions) == 1
@@ -100,7 +100,7 @@ def _region(analysis: Analysis, row: Row, effect: Effect) -> _Verdict | None:
 def _witness(_: Analysis, __: Row, effect: Effect) -> _Verdict | None:
     if effect.outcome == "holds":
         return None
-    return _Verdict("witness-decides", "error", "add servers in the regions, so that they have a majority without it")
+    return _Verdict("witness-decides", "error", "let it go on without the witness")
 
 
 def _link(_: Analysis, __: Row, effect: Effect) -> _Verdict | None:

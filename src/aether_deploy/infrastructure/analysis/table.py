@@ -10,13 +10,12 @@ from aether_deploy.infrastructure.analysis.grid import (
     LEGEND,
     Act,
     Column,
-    Line,
     acts_of,
     columns_of,
-    lines_of,
-    names_text,
     reasons_of,
+    shared_findings,
 )
+from aether_deploy.infrastructure.analysis.lines import Line, lines_of, names_text
 
 WIDTH = 118
 _GAP = "   "
@@ -36,7 +35,7 @@ def table_text(analysis: Analysis, findings: Sequence[Finding], *, reasons: bool
         reasons: Print what is weaker though writes go on, and the rules, too.
     """
     lines = lines_of(analysis)
-    blocks = ["\n".join(_grid(analysis, lines)), "\n".join(_legend(lines))]
+    blocks = ["\n".join(_grid(analysis, lines)), "\n".join(_legend(analysis, lines))]
     for pick, title in _TITLES.items():
         acts = acts_of(lines, pick) if reasons or pick != "note" else []
         if acts:
@@ -44,7 +43,7 @@ def table_text(analysis: Analysis, findings: Sequence[Finding], *, reasons: bool
     if reasons:
         blocks.append("\n".join(["why", *_reasons(lines, analysis)]))
     if findings:
-        blocks.append("\n".join(map(str, findings)))
+        blocks.append("\n".join(map(str, shared_findings(findings))))
     return "\n\n".join(blocks)
 
 
@@ -124,9 +123,9 @@ def _row(label: str, label_width: int, cells: Sequence[str], widths: Sequence[in
     return _GAP.join([label.ljust(label_width), *padded]).rstrip()
 
 
-def _legend(lines: Sequence[Line]) -> Iterator[str]:
+def _legend(analysis: Analysis, lines: Sequence[Line]) -> Iterator[str]:
     """Yield the meaning of the signs that the table uses."""
-    cells = [cell for line in lines for cell in line.cells]
+    cells = [column.text(line) for column in columns_of(analysis, lines, merged=True) if column.names for line in lines]
     tests = {
         "ok": "ok", "20-33 s": " s", "read": "read", "down": "down", "!": "!", "~": "~", "2/5": "/", "cut 3": "cut",
     }  # fmt: skip
@@ -186,7 +185,7 @@ def _markdown_grid(columns: Sequence[Column], lines: Sequence[Line]) -> Iterator
 
 
 def _markdown_findings(findings: Sequence[Finding]) -> Iterator[str]:
-    for each in findings:
+    for each in shared_findings(findings):
         about = f"`{each.component}`: " if each.component else ""
         yield f"- **{each.severity}** {about}{_escaped(each.text)} (`{each.rule}`)  \n  fix: {_escaped(each.fix)}"
     if not findings:

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from aether_deploy.infrastructure.analysis.analysing import Analysis, Cell, Row, Use, users_hit
-from aether_deploy.infrastructure.analysis.failures import Failure
+from aether_deploy.infrastructure.analysis.failures import PlatformFailure
 from aether_deploy.infrastructure.analysis.findings import Finding
-from aether_deploy.infrastructure.analysis.impacts import Effect, Impact
+from aether_deploy.infrastructure.analysis.impacts import Effect, FailureImpact
 
 
 def analysis_values(analysis: Analysis, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def analysis_values(analysis: Analysis, findings: Sequence[Finding]) -> dict[str
         place in ``impacts``), ``impacts`` and ``findings``.
     """
     places: dict[int, int] = {}
-    impacts: list[Impact] = []
+    impacts: list[FailureImpact] = []
     failures = []
     for row in analysis.rows:
         cells = {}
@@ -47,7 +47,7 @@ def analysis_values(analysis: Analysis, findings: Sequence[Finding]) -> dict[str
     }
 
 
-def _failure(failure: Failure) -> dict[str, Any]:
+def _failure(failure: PlatformFailure) -> dict[str, Any]:
     return {
         "kind": failure.kind,
         "name": failure.name,
@@ -76,7 +76,7 @@ def _use(use: Use) -> dict[str, str]:
     return use._asdict()
 
 
-def _impact(impact: Impact) -> dict[str, Any]:
+def _impact(impact: FailureImpact) -> dict[str, Any]:
     return {"outcome": impact.outcome, "effects": [_effect(each) for each in impact.effects]}
 
 

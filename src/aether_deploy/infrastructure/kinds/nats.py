@@ -65,7 +65,6 @@ class NatsConfig(ComponentConfig):
     """
 
     KIND_NAME: ClassVar[str] = "nats"
-    KIND_WORDS: ClassVar[str] = "a NATS supercluster"
 
     EXAMPLES: ClassVar[Mapping[str, Mapping[str, Any]]] = EXAMPLES
 
@@ -91,9 +90,6 @@ class NatsConfig(ComponentConfig):
         """Return what is given and the defaults of the kind beneath it."""
         filled = {"kind": cls.KIND_NAME, "jetstream": {}, "lame_duck": {}, "update": {}, **super().fill(given)}
         filled.setdefault("accounts", [{"name": "APP", "users": [{"name": "app"}]}])
-        pvc = filled.get("pvc")
-        if isinstance(pvc, Mapping):
-            filled["pvc"] = {"mount_path": "/data", **pvc}
         expose = given.get("expose")
         if isinstance(expose, Mapping) and "ports" not in expose and given.get("gateway") in (None, "none"):
             filled["expose"] = {**expose, "ports": ["client"]}
@@ -124,8 +120,8 @@ class NatsConfig(ComponentConfig):
     def witnesses(self, estate: Estate) -> tuple[Datacenter, ...]:
         """Return its witness, where it is one that can be."""
         found = estate.datacenter(self.witness) if self.witness is not None else None
-        if found is None or not found.witness or not self.placed_in(estate):
-            return ()
+        if found is None or not found.witness or len(self.placed_in(estate)) < 2:
+            return ()  # beside one region a vote elsewhere decides nothing: without the region there is no majority
         return (found,)
 
     @property
@@ -163,7 +159,7 @@ class NatsConfig(ComponentConfig):
 
     @classmethod
     def file_changes(cls, before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[FileChange]:
-        from aether_deploy.infrastructure.nats.reloading import file_changes
+        from aether_deploy.infrastructure.nats.changes import file_changes
 
         return file_changes(before, after)
 
@@ -182,10 +178,24 @@ class NatsConfig(ComponentConfig):
     @rule
     def a_payload_is_taken(self) -> Iterator[Fault]:
         if bytes_of(self.max_payload) > MAX_PAYLOAD_LIMIT:
-            yield Fault(("max_payload",), "more than 64Mi: the server does not start", "lower it", self.max_payload)
+            yield Fault(
+                ("max_payload",),
+                "more than 64Mi: the server does not start",
+                "lower it to 64Mi or less",
+                self.max_payload,
+            )
         elif bytes_of(self.max_payload) > 8 * 2**20:
             reason = "more than 8Mi: one message holds up all others of its connection"
             yield Fault(("max_payload",), reason, "keep large things in an object store", self.max_payload, "warning")
+
+    @rule
+    def messages_pass(self) -> Iterator[Fault]:
+        for place, stream in enumerate(self.streams):
+            size = stream.max_message_bytes
+            if stream.enabled and size is not None and bytes_of(size) > bytes_of(self.max_payload):
+                reason = f"more than max_payload, which is {self.max_payload}: no server takes such a message"
+                fix = f"lower it to {self.max_payload} or less, or raise max_payload"
+                yield Fault(("streams", place, "max_message_bytes"), reason, fix, size)
 
     @rule
     def memory_has_room(self) -> Iterator[Fault]:

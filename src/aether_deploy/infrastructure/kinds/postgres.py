@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
-
 from aether_deploy.config.base import FILLED, Fault, rule
 from aether_deploy.config.marks import OneOf
+from aether_deploy.config.sink import FAULTY
 from aether_deploy.config.types import DnsLabel, PositiveSeconds
 from aether_deploy.failover.policy import FailoverPolicy
 from aether_deploy.infrastructure.component import ComponentConfig, FileChange, Place, Port
@@ -17,6 +16,7 @@ from aether_deploy.infrastructure.postgres.configuration import DATA_PATH, POSTG
 from aether_deploy.infrastructure.postgres.examples import EXAMPLES
 from aether_deploy.infrastructure.postgres.images import IDENTITIES, kind_of_image
 from aether_deploy.infrastructure.postgres.settings import (
+    DATABASE_NAME,
     DatabaseName,
     ImageKind,
     Members,
@@ -34,6 +34,7 @@ class PostgresConfig(ComponentConfig):
 
     Attributes:
         kind: ``postgres``.
+        regions: The region of the primary: one. Left out, the only region that is rendered.
         backend: ``patroni`` renders the pods; ``zalando`` a ``postgresql`` object for Zalando's operator.
         image_kind: ``spilo`` is started as Spilo wants it; ``patroni`` is an image in whose PATH ``patroni`` and
             ``psql`` are, with PostgreSQL below ``/usr/lib/postgresql``. Left out, the image's name tells.
@@ -55,7 +56,7 @@ class PostgresConfig(ComponentConfig):
     """
 
     KIND_NAME: ClassVar[str] = "postgres"
-    KIND_WORDS: ClassVar[str] = "a PostgreSQL cluster"
+    DATA_PATH: ClassVar[str] = DATA_PATH
 
     EXAMPLES: ClassVar[Mapping[str, Mapping[str, Any]]] = EXAMPLES
 
@@ -81,11 +82,7 @@ class PostgresConfig(ComponentConfig):
         identity = filled.get("identity", {})
         if isinstance(identity, Mapping):
             filled["identity"] = {**IDENTITIES.get(image_kind, IDENTITIES["patroni"]), **identity}
-        pvc, sharding, failover = filled.get("pvc"), filled.get("sharding"), filled["failover"]
-        if isinstance(pvc, Mapping):
-            filled["pvc"] = {"mount_path": DATA_PATH, **pvc}
-        elif isinstance(pvc, PvcConfig) and "mount_path" not in pvc.to_values():
-            filled["pvc"] = msgspec.structs.replace(pvc, mount_path=DATA_PATH)
+        sharding, failover = filled.get("sharding"), filled["failover"]
         sharded = isinstance(sharding, (Mapping, PostgresSharding))
         if sharded and isinstance(failover, Mapping):
             # Patroni's own default with Citus; a policy that says every setting would switch it off.
@@ -109,6 +106,12 @@ class PostgresConfig(ComponentConfig):
     def default_exposed(cls) -> Sequence[str]:
         return ("postgresql",)
 
+    def active_in(self, estate: Estate) -> str | None:
+        """Return the region of the primary: the one that is named, or the only one there is; None where neither is."""
+        if self.regions != "all":
+            return self.regions[0] if self.regions else None
+        return estate.regions[0].code if len(estate.regions) == 1 else None
+
     @property
     def renderer(self) -> Backend:
         """The back end that renders it."""
@@ -118,15 +121,23 @@ class PostgresConfig(ComponentConfig):
     def client_ports(self) -> tuple[Port, ...]:
         return (("postgresql", POSTGRES_PORT, "TCP"),)
 
+    @property
+    def credentials(self) -> str | None:
+        return self.renderer.credentials(self)
+
+    @property
+    def named_regions(self) -> Mapping[tuple[str | int, ...], str]:
+        own = dict(super().named_regions)
+        return own if self.standby is None else {**own, ("standby", "region"): self.standby.region}
+
     def placed_in(self, estate: Estate) -> tuple[str, ...]:
-        if not self.enabled or self.regions == "all":
-            return ()
-        wanted = {*self.regions} | ({self.standby.region} if self.standby else set())
-        return tuple(region.code for region in estate.regions if region.code in wanted)
+        standby = {self.standby.region} if self.standby and self.enabled else set()
+        own = super().placed_in(estate)
+        return tuple(region.code for region in estate.regions if region.code in {*own, *standby})
 
     def serving_region(self, estate: Estate, region: str) -> str | None:
         """Return the region itself where it has the primary; a standby answers nobody who asks for the component."""
-        return region if region in self.placed_in(estate) and region == rules.active_region(self) else None
+        return region if region in self.placed_in(estate) and region == self.active_in(estate) else None
 
     def secrets(self, place: Place) -> Mapping[str, tuple[str, ...]]:
         return self.renderer.secrets(self)
@@ -142,9 +153,15 @@ class PostgresConfig(ComponentConfig):
     def file_changes(cls, before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[FileChange]:
         return changes.file_changes(before, after)
 
+    @classmethod
+    def object_changes(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
+        return [each for name in backend_names() for each in backend_of(name).object_changes(before, after)]
+
     def runbooks(self, estate: Estate) -> Mapping[str, str]:
         return self.renderer.runbooks(self, estate)
 
+    its_database_has_a_name_of_its_own = rule(rules.its_database_has_a_name_of_its_own)
+    the_image_has_the_version = rule(rules.the_image_has_the_version)
     it_runs_in_one_region = rule(rules.it_runs_in_one_region)
     its_pods_have_an_image = rule(rules.its_pods_have_an_image)
     the_standby_is_elsewhere_and_finds_the_primary = rule(rules.the_standby_is_elsewhere_and_finds_the_primary)
@@ -159,10 +176,11 @@ class PostgresConfig(ComponentConfig):
     a_backend_has_its_fields = rule(rules.a_backend_has_its_fields)
 
 
-def _database(name: str, sharding: object) -> str:
-    if isinstance(sharding, Mapping) and "database" in sharding:
-        return str(sharding["database"])
-    return sharding.database if isinstance(sharding, PostgresSharding) else name.replace("-", "_")
+def _database(name: str, sharding: object) -> object:
+    """Return the name of the database where none is said; nothing is said of it where its source is faulty."""
+    said = sharding.get("database") if isinstance(sharding, Mapping) else getattr(sharding, "database", None)
+    found = name.replace("-", "_") if said is None else str(said)
+    return found if DATABASE_NAME.fullmatch(found) else FAULTY
 
 
 KIND = PostgresConfig

@@ -5,10 +5,10 @@ from typing import Any
 
 _IMAGE = "nats:2.15.1@sha256:c31a2bb78de34c86167ff873abb519531ba8771b34c94ca2e0fc7dd2bd73f084"
 _RELOADER = (
-    "natsio/nats-server-config-reloader:0.23.0@sha256:1c5a3f2b7d8e9f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8"
+    "natsio/nats-server-config-reloader:0.23.0@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 )
 _EXPORTER = (
-    "natsio/prometheus-nats-exporter:0.20.1@sha256:2d6b4f3c8e9fa0718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
+    "natsio/prometheus-nats-exporter:0.20.1@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 )
 _GATEWAYS: Mapping[str, Any] = {
     "expose": {"type": "LoadBalancer", "per_pod": True, "internal": True, "ports": ["gateway"]},

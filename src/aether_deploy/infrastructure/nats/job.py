@@ -1,36 +1,21 @@
-"""The Job that makes streams: a CronJob, since what it made may be lost, and what it was told failed may exist."""
+"""The Job that makes streams, and the file that it reads."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from aether_deploy.infrastructure.component import Place
 from aether_deploy.infrastructure.nats.ports import CLIENT
 from aether_deploy.infrastructure.nats.streams import Stream, created, streams_of
-from aether_deploy.infrastructure.nats.wiring import TLS_FOLDER, TLS_KEYS
-from aether_deploy.infrastructure.objects import ComponentPod, config_map, cron_job
-from aether_deploy.pods.fragments import SECRET_MODE, mount_fragment, resources_fragment
-from aether_deploy.pods.parts import IdentityConfig, ResourceRequirements
+from aether_deploy.infrastructure.nats.wiring import TLS_KEYS
+from aether_deploy.infrastructure.objects.tools import RUN_SECS, ToolsJob, tools_job
+from aether_deploy.pods.paths import CREDENTIALS_FOLDER, TLS_FOLDER
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.nats import NatsConfig
 
 FORMAT = 1
-FOLDER = "/etc/aether"
-FILE = "streams.json"
-CREDENTIALS = "/run/aether/secrets"
+WHAT = "streams"
+FILE = f"{WHAT}.json"
 MODULE = "aether_deploy.jobs.nats_streams"
-SCHEDULE = "*/5 * * * *"
-RUN_SECS = 240
-"""A run ends before the next begins."""
-
-_RESOURCES = ResourceRequirements(
-    cpu_request="50m",
-    cpu_limit="500m",
-    memory_request="128Mi",
-    memory_limit="128Mi",
-    ephemeral_request="64Mi",
-    ephemeral_limit="64Mi",
-)
 
 
 def streams_job(config: "NatsConfig", place: Place) -> list[dict[str, Any]]:
@@ -38,25 +23,19 @@ def streams_job(config: "NatsConfig", place: Place) -> list[dict[str, Any]]:
     streams = [each for each in streams_of(config, place.estate) if each.region == place.region.code]
     if not streams or place.estate.tools_image is None or place.cluster != place.region.cluster:
         return []
-    name = f"{config.name}-streams"
-    accounts = list(dict.fromkeys(each.account for each in streams))
+    makers = {account: maker_of(config, account) for account in dict.fromkeys(each.account for each in streams)}
     file = streams_file(
         config,
         streams,
         servers=f"nats://{config.name}.{place.namespace}.svc:{CLIENT[1]}",
-        folders={each: f"{CREDENTIALS}/{maker_of(config, each)[0]}" for each in accounts},
+        folders={account: f"{CREDENTIALS_FOLDER}/{user}" for account, (user, _) in makers.items()},
         tls_folder=TLS_FOLDER,
     )
-    pod = ComponentPod(
-        part=name,
-        containers=[_container(config, place, accounts)],
-        identity=IdentityConfig(),
-        volumes=_volumes(config, name, accounts),
-        account=config.name,
-        restart="Never",
+    keys = TLS_KEYS if config.tls is not None and config.tls.verify_clients else ("ca.crt",)
+    tls = None if config.tls is None else (config.tls.secret, keys)
+    return tools_job(
+        config, place, ToolsJob(what=WHAT, module=MODULE, file=file, logins=dict(makers.values()), tls=tls)
     )
-    job = cron_job(config, place, pod, schedule=SCHEDULE, within_secs=RUN_SECS)
-    return [config_map(config, place, name, {FILE: json.dumps(file, indent=1, sort_keys=True) + "\n"}), job]
 
 
 def maker_of(config: "NatsConfig", account: str) -> tuple[str, str]:
@@ -89,33 +68,3 @@ def streams_file(
     if config.tls is not None:
         said["tls"] = {"folder": tls_folder, "certificate": config.tls.verify_clients}
     return said
-
-
-def _container(config: "NatsConfig", place: Place, accounts: list[str]) -> dict[str, Any]:
-    mounts = [mount_fragment("streams", FOLDER, read_only=True), mount_fragment("tmp", "/tmp")]
-    for account in accounts:
-        user, _ = maker_of(config, account)
-        mounts.append(mount_fragment(f"login-{user}", f"{CREDENTIALS}/{user}", read_only=True))
-    if config.tls is not None:
-        mounts.append(mount_fragment("tls", TLS_FOLDER, read_only=True))
-    return {
-        "name": "streams",
-        "image": place.estate.tools_image,
-        "command": ["python", "-m", MODULE],
-        "args": [f"{FOLDER}/{FILE}"],
-        "resources": resources_fragment(_RESOURCES),
-        "volumeMounts": mounts,
-    }
-
-
-def _volumes(config: "NatsConfig", name: str, accounts: list[str]) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = [{"name": "streams", "configMap": {"name": name}}]
-    for account in accounts:
-        user, secret = maker_of(config, account)
-        volumes.append({"name": f"login-{user}", "secret": {"secretName": secret, "defaultMode": SECRET_MODE}})
-    if config.tls is not None:
-        keys = TLS_KEYS if config.tls.verify_clients else ("ca.crt",)
-        items = [{"key": key, "path": key} for key in keys]
-        mounted = {"secretName": config.tls.secret, "defaultMode": SECRET_MODE, "items": items}
-        volumes.append({"name": "tls", "secret": mounted})
-    return volumes

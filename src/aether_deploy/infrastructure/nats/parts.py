@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+import msgspec
+
 from aether_deploy.config.base import FILLED, Config, Fault, rule
 from aether_deploy.config.marks import Distinct, Keyed, Placeholders, TextRule, WholeRule
 from aether_deploy.config.types import (
+    HOST_NAME,
     DnsLabel,
     ImageRef,
     ObjectName,
@@ -56,7 +59,11 @@ Subject = Annotated[
         fix="write tokens joined by '.': matches.>, telemetry.{region}.*",
     ),
 ]
-PodEndpoint = Annotated[str, Placeholders(("pod", "datacenter", "region", "environment", "cluster"))]
+PodEndpoint = Annotated[
+    str,
+    msgspec.structs.replace(HOST_NAME, fix="write it without scheme, port and path: {pod}.nats.example.com"),
+    Placeholders(("pod", "datacenter", "region", "environment", "cluster")),
+]
 Replicas = Annotated[int, WholeRule(ge=1, le=5)]
 
 MAX_PAYLOAD_LIMIT = 64 * 2**20
@@ -256,16 +263,6 @@ class NatsStream(Config):
         if window is not None and age is not None and window > age:
             reason = f"more than max_age_secs, which is {age}: the server refuses the stream"
             yield Fault(("duplicate_window_secs",), reason, f"lower it to {age} or less", window)
-
-    @rule
-    def an_even_count_gains_nothing(self) -> Iterator[Fault]:
-        if self.replicas in (2, 4):
-            kept = self.replicas // 2
-            bears = "no loss at all" if kept == 1 else "the loss of one server, as 3 do"
-            yield Fault(
-                ("replicas",), f"an even count: it bears {bears}", f"set it to {self.replicas + 1}, or to "
-                f"{self.replicas - 1}", self.replicas, "warning",
-            )  # fmt: skip
 
     @rule
     def memory_is_emptied(self) -> Iterator[Fault]:

@@ -4,14 +4,15 @@ On SIGHUP a server takes all changes of its file or, if it refuses one of them, 
 says so in its log only.
 
 Rule:
-    nats-server ``server/reload.go``, and each row tried on a running server (``tests/test_lab_nats_reloading.py``).
+    nats-server ``server/reload.go`` and ``conf/parse.go`` (a variable that is unknown), and each row tried on a running
+    server (``tests/test_lab_nats_reloading.py``). A server is taken to run in a pod: its variables and its folders are
+    those that the pod started with.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
-from aether_deploy.infrastructure.component import FileChange
-from aether_deploy.infrastructure.nats.text import options_in
+from aether_deploy.infrastructure.nats.text import options_in, variables_in
 
 ReloadClass = Literal["none", "reload", "restart", "refused"]
 """``reload``: a SIGHUP is enough. ``restart``: a server takes it when it restarts, one after another. ``refused``: not
@@ -57,21 +58,26 @@ def reload_class(old: Mapping[str, Any] | str, new: Mapping[str, Any] | str) -> 
         old: The file that the server runs with: its options, or its text as we wrote it.
         new: The file that it is to have.
     """
-    before, after = _options(old), _options(new)
-    classes = {_class_of(steps, was, now) for steps, was, now in _changes(before, after, ())}
-    return max(classes, key=_ORDER.index, default="none")
+    return max(changes_of(old, new).values(), key=_ORDER.index, default="none")
 
 
 def changes_of(old: Mapping[str, Any] | str, new: Mapping[str, Any] | str) -> dict[str, ReloadClass]:
-    """Return every setting that differs, by its path, with what it takes."""
-    found = _changes(_options(old), _options(new), ())
-    return {".".join(steps): _class_of(steps, was, now) for steps, was, now in found}
+    """Return every setting that differs, by its path, with what it takes.
+
+    Raises:
+        ValueError: A text is none that we wrote.
+    """
+    before, after = _options(old), _options(new)
+    known = variables_in(before)
+    found = _changes(before, after, ())
+    return {".".join(steps): _class_of(steps, was, now, known) for steps, was, now in found}
 
 
 def restart_part(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options without what a running server takes: equal parts need no restart.
 
-    Sizes that may only grow are left out, since no volume of ours ever shrinks.
+    Sizes that may only grow are left out, since no volume of ours ever shrinks; and so are variables, since what gives
+    them their values is the template of the pods, which changes with them.
     """
     return _without(options, ())
 
@@ -101,7 +107,11 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], at: Steps) -> Itera
             yield (*at, key), was, now
 
 
-def _class_of(steps: Steps, was: Any, now: Any) -> ReloadClass:
+def _class_of(steps: Steps, was: Any, now: Any, known: Collection[str]) -> ReloadClass:
+    if not variables_in(now) <= set(known):
+        return "restart"  # the environment of a process is that of its start, and one unknown name refuses the file
+    if steps[-1] == "tls" and was is None:
+        return "restart"  # the server would take it, but the folder with the certificates comes with a new pod only
     if any(steps[:length] in RELOADED for length in range(1, len(steps) + 1)):
         return "reload"
     if steps in RAISED and isinstance(was, int) and isinstance(now, int) and now > was:
@@ -109,26 +119,3 @@ def _class_of(steps: Steps, was: Any, now: Any) -> ReloadClass:
     if steps in IDENTITY and was is not None:
         return "refused"
     return "restart"
-
-
-_SAYS: Mapping[str, str] = {
-    "reload": "a running server takes {keys}, once it is told of the new file: by its reloader, or by a SIGHUP",
-    "restart": "a server takes {keys} when it restarts; until then it refuses the whole new file",
-    "refused": "with another {keys} a server comes back as another one, or without its streams",
-}
-_EFFECTS: Mapping[str, Literal["reloads", "restarts", "refused"]] = {
-    "reload": "reloads", "restart": "restarts", "refused": "refused",
-}  # fmt: skip
-
-
-def file_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[FileChange]:
-    """Return what running servers make of changed files, the worst first; a file that is new has no server yet."""
-    keys: dict[str, set[str]] = {}
-    for name in before.keys() & after.keys():
-        for path, needed in changes_of(before[name], after[name]).items():
-            keys.setdefault(needed, set()).add(path)
-    return [
-        FileChange(_EFFECTS[needed], _SAYS[needed].format(keys=", ".join(sorted(keys[needed]))))
-        for needed in ("refused", "restart", "reload")
-        if needed in keys
-    ]

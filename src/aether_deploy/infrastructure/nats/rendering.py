@@ -15,27 +15,23 @@ from aether_deploy.infrastructure.nats.wiring import (
     CONFIG_FOLDER,
     PID_FILE,
     RUN_FOLDER,
-    TLS_FOLDER,
     kubernetes_wiring,
     variables_of,
 )
-from aether_deploy.infrastructure.objects import (
-    CLAIM,
-    PART,
-    ComponentPod,
-    budget,
-    config_map,
+from aether_deploy.infrastructure.objects.naming import PART
+from aether_deploy.infrastructure.objects.network import (
     network_policy,
     outside_service,
     pod_monitor,
     policy_ports,
     service,
-    service_account,
-    stateful_set,
 )
+from aether_deploy.infrastructure.objects.pods import CLAIM, ComponentPod, budget, stateful_set
+from aether_deploy.infrastructure.objects.rights import config_map, service_account
 from aether_deploy.manifest.labels import POD_INDEX
 from aether_deploy.pods.fragments import SECRET_MODE, content_checksum, mount_fragment, resources_fragment
 from aether_deploy.pods.parts import IdentityConfig
+from aether_deploy.pods.paths import TLS_FOLDER
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.nats import NatsConfig

@@ -1,14 +1,16 @@
 """What is wrong with a component on its estate: what servers would start with and then fail at, or answer wrongly.
 
-Placement that cannot be met is answered with "no suitable peers for placement, tags not matched", whatever the cause:
-a region that is unknown, more replicas than zones, a stream larger than any volume. All of it is checked here.
+Placement that cannot be met is answered with "no suitable peers for placement", and a reason that may be none: a region
+that is unknown, more replicas than zones, a stream larger than any volume. All of it is checked here.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from aether_deploy.config.base import Fault
-from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.nats.capacity import fullest, largest_first, room_to_be_sure, size_text
 from aether_deploy.infrastructure.nats.quorum import region_holding_half, shape_of
 from aether_deploy.infrastructure.nats.streams import Stream, streams_of
@@ -20,8 +22,8 @@ from aether_deploy.quantities import bytes_of
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.nats import NatsConfig
 
-STATEFUL_SET_NAME_MAX = 52
-SERVICE_NAME_MAX = 63
+LABEL_MAX, HOST_MAX = 63, 253
+"""Characters of one label of a host name, and of a whole one (RFC 1035, section 2.3.4)."""
 
 
 def faults_of(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
@@ -30,17 +32,19 @@ def faults_of(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
     yield from regions_reach_each_other(config, estate)
     yield from no_region_holds_half(config, estate)
     yield from a_zone_may_go(config, estate)
-    yield from names_are_short_enough(config, estate)
     yield from names_of_clusters_differ(config, estate)
     yield from zones_are_told_apart(config, estate)
     yield from regions_of_streams_exist(config, estate)
     yield from replicas_have_zones(config, estate)
+    yield from even_counts_gain_nothing(config, estate)
     streams = streams_of(config, estate)
     yield from streams_are_told_apart(streams)
     yield from subjects_do_not_overlap(config, streams)
+    yield from streams_have_limits(config)
     yield from streams_fit(config, estate, streams)
     yield from streams_are_made(config, estate, streams)
     yield from gateways_are_kept_private(config, estate)
+    yield from endpoints_are_host_names(config, estate)
 
 
 def witness_can_vote(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
@@ -48,7 +52,10 @@ def witness_can_vote(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
         return
     name, found = config.witness, estate.datacenter(config.witness)
     placed = placed_regions(config, estate)
-    if found is None:
+    if found is None and len(placed) == 1:
+        reason = "no datacenter has that name, or it is disabled; one region has no use for it"
+        yield Fault(("witness",), reason, "set witness: none here, or run in a second region", name, "warning")
+    elif found is None:
         known = [each.name for each in estate.datacenters if each.witness]
         add = "add it to the datacenters of a region, with role: witness and a cluster of its own"
         yield Fault(("witness",), "no datacenter has that name, or it is disabled", suggestion(name, known, add), name)
@@ -59,7 +66,7 @@ def witness_can_vote(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
         reason = f"in cluster '{found.cluster}', which goes down with its region and then does not vote"
         yield Fault(("witness",), reason, "give the datacenter a cluster outside of these regions", name)
     elif len(placed) == 1:
-        reason = "of no use to one region, whose streams stop with it"
+        reason = "of no use to one region, whose streams stop with it: it has no server"
         yield Fault(("witness",), reason, "remove it, or run in a second region", name, "warning")
 
 
@@ -81,12 +88,18 @@ def no_region_holds_half(config: "NatsConfig", estate: Estate) -> Iterator[Fault
         return
     cluster, count = found
     others = shape.members - count
+    if _is_faulty_witness(config, estate) and 2 * count < shape.members + 1:
+        return  # the one that was meant would be the vote that lacks
     yield Fault(
         () if config.witness is None else ("witness",),
         f"region '{cluster}' holds {count} of {shape.members} servers: without it there is no majority, "
         "and no stream or consumer can be made in any region",
         _majority_fix(config, estate, count, others),
     )
+
+
+def _is_faulty_witness(config: "NatsConfig", estate: Estate) -> bool:
+    return any(fault.severity == "error" for fault in witness_can_vote(config, estate))
 
 
 def _majority_fix(config: "NatsConfig", estate: Estate, count: int, others: int) -> str:
@@ -118,21 +131,6 @@ def a_zone_may_go(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
             f"give region '{placed[0].code}' a third zone",
             severity="warning",
         )
-
-
-def names_are_short_enough(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
-    for server in servers_of(config, estate):
-        name = server.stateful_set
-        if len(name) > STATEFUL_SET_NAME_MAX:
-            reason = f"makes the StatefulSet '{name}', whose name has more than {STATEFUL_SET_NAME_MAX} characters"
-            yield Fault(("name",), reason, "shorten it, or the datacenter's name", config.name)
-            return
-        if len(f"{config.name}-headless") > SERVICE_NAME_MAX:
-            reason = (
-                f"makes the Service '{config.name}-headless', whose name has more than {SERVICE_NAME_MAX} characters"
-            )
-            yield Fault(("name",), reason, "shorten it", config.name)
-            return
 
 
 def names_of_clusters_differ(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
@@ -192,22 +190,59 @@ def _region_fault(estate: Estate, placed: Iterable[str], steps: tuple[str | int,
         yield Fault(steps, "a region in which the component does not run", f"one of {', '.join(placed)}", code)
 
 
+def _unplaced(config: "NatsConfig", estate: Estate) -> set[int]:
+    """Return the positions of streams whose regions are all unknown, so that what else is wrong is told at once."""
+    known = {*(region.code for region in placed_regions(config, estate)), *estate.disabled}
+    return {
+        place
+        for place, stream in enumerate(config.streams)
+        if stream.enabled and stream.regions != "all" and stream.regions and not known & set(stream.regions)
+    }
+
+
+def _regions_by_entry(config: "NatsConfig", estate: Estate) -> dict[int, list[EstateRegion]]:
+    """Return the regions that keep something of each stream; of one with unknown regions, that with most zones."""
+    placed = placed_regions(config, estate)
+    kept: dict[int, set[str]] = {}
+    for stream in streams_of(config, estate):
+        kept.setdefault(stream.entry, set()).add(stream.region)
+    roomiest = max(placed, key=lambda region: len(region.zones), default=None)
+    if roomiest is not None:
+        kept |= {place: {roomiest.code, *kept.get(place, ())} for place in _unplaced(config, estate)}
+    return {place: [region for region in placed if region.code in codes] for place, codes in kept.items()}
+
+
 def replicas_have_zones(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
-    for place, stream in enumerate(config.streams):
-        if stream.replicas is None:
+    for place, regions in _regions_by_entry(config, estate).items():
+        replicas = config.streams[place].replicas
+        region = next((each for each in regions if replicas is not None and replicas > len(each.zones)), None)
+        if region is None:
             continue
-        kept = {each.region for each in streams_of(config, estate) if each.entry == place}
-        for region in placed_regions(config, estate):
-            if region.code in kept and stream.replicas > len(region.zones):
-                count = len(region.zones)
-                yield Fault(
-                    ("streams", place, "replicas"),
-                    f"more than the {count} {'zone' if count == 1 else 'zones'} of region '{region.code}': "
-                    "no two replicas share a zone",
-                    f"set it to {count if count % 2 else count - 1}, or leave it out",
-                    stream.replicas,
-                )
-                break
+        count = len(region.zones)
+        yield Fault(
+            ("streams", place, "replicas"),
+            f"more than the {count} {'zone' if count == 1 else 'zones'} of region '{region.code}': "
+            "no two replicas share a zone",
+            f"set it to {count if count % 2 else count - 1}, or leave it out",
+            replicas,
+        )
+
+
+def even_counts_gain_nothing(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    for place, regions in _regions_by_entry(config, estate).items():
+        replicas = config.streams[place].replicas
+        zones = min(len(region.zones) for region in regions)
+        if replicas not in (2, 4) or replicas > zones:
+            continue
+        bears = "no loss at all" if replicas == 2 else "the loss of one server, as 3 do"
+        more = f", or to {replicas + 1}" if zones > replicas else ""
+        yield Fault(
+            ("streams", place, "replicas"),
+            f"an even count: it bears {bears}",
+            f"set it to {replicas - 1}{more}",
+            replicas,
+            "warning",
+        )
 
 
 def streams_are_told_apart(streams: Iterable[Stream]) -> Iterator[Fault]:
@@ -244,37 +279,55 @@ def _overlap_fault(config: "NatsConfig", stream: Stream, other: Stream, at: int,
     written = config.streams[stream.entry].subjects[at]
     if same:
         reason = f"the same in regions '{other.region}' and '{stream.region}', whose streams would both keep it"
-        return Fault(steps, reason, "write {region} into it as a token: matches.{region}.>", written)
+        first, dot, rest = written.partition(".")
+        return Fault(steps, reason, f"write {{region}} into it as a token: {first}.{{region}}{dot}{rest}", written)
+    if other is stream:
+        reason = f"overlaps with '{taken}' of the same stream, which the server refuses"
+        return Fault(steps, reason, "remove one of the two, or let it be narrower", written)
     reason = f"overlaps with '{taken}' of stream '{other.name}': the server refuses the second"
     return Fault(steps, reason, "let one of the two be narrower, or put the streams into different accounts", written)
 
 
-def streams_fit(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> Iterator[Fault]:
+def streams_have_limits(config: "NatsConfig") -> Iterator[Fault]:
     for place, stream in enumerate(config.streams):
         if stream.enabled and stream.max_bytes is None:
             reason = "lacks 'max_bytes': it may fill the volumes, and then no stream on them takes anything"
             yield Fault(("streams", place), reason, "add max_bytes", severity="warning")
+
+
+def streams_fit(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> Iterator[Fault]:
     rooms = {"file": (("pvc", "size"), config.pvc.size), "memory": (("jetstream", "memory_size"), _memory(config))}
     for storage, (steps, room) in rooms.items():
-        for region in placed_regions(config, estate):
-            needed = fullest(streams, region, config.servers_per_zone, storage)
-            sure = room_to_be_sure(streams, region, config.servers_per_zone, storage)
-            if needed > bytes_of(room):
-                reason = (
-                    f"less than the {size_text(needed)} of streams that a server of region '{region.code}' keeps: "
-                    f"{_largest(streams, region.code, storage)}"
-                )
-                fix = f"raise it to {size_text(needed)} or more, or lower max_bytes"
-                yield Fault(steps, reason, fix, room)
-                break
-            if sure > bytes_of(room):
-                reason = (
-                    f"enough for all streams of region '{region.code}' only if servers happen to place them well: "
-                    f"{_largest(streams, region.code, storage)}"
-                )
-                fix = f"raise it to {size_text(sure)} to be sure, or lower max_bytes"
-                yield Fault(steps, reason, fix, room, "warning")
-                break
+        fault = next(_fits_faults(config, estate, streams, storage, room), None)
+        if fault is not None:
+            yield msgspec.structs.replace(fault, at=steps)
+
+
+def _fits_faults(
+    config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...], storage: str, room: str
+) -> Iterator[Fault]:
+    """Yield what is too small for streams of one storage."""
+    for region in placed_regions(config, estate):
+        needed = fullest(streams, region, config.servers_per_zone, storage)
+        sure = room_to_be_sure(streams, region, config.servers_per_zone, storage)
+        if needed > bytes_of(room):
+            reason = (
+                f"less than the {size_text(needed)} of streams that a server of region '{region.code}' keeps: "
+                f"{_largest(streams, region.code, storage)}"
+            )
+            yield Fault((), reason, f"raise it to {size_text(needed)} or more, or lower max_bytes", room)
+        elif sure > bytes_of(room):
+            reason = (
+                f"enough for all streams of region '{region.code}' only if servers happen to place them well: "
+                f"{_largest(streams, region.code, storage)}"
+            )
+            yield Fault((), reason, f"raise it to {size_text(sure)} to be sure, or lower max_bytes", room, "warning")
+    for place in sorted(_unplaced(config, estate)):
+        stream = config.streams[place]
+        size = 0 if stream.max_bytes is None or stream.storage != storage else bytes_of(stream.max_bytes)
+        if size > bytes_of(room):
+            reason = f"less than the {size_text(size)} of stream '{stream.name}' that a server keeps"
+            yield Fault((), reason, f"raise it to {size_text(size)} or more, or lower max_bytes", room)
 
 
 def _largest(streams: tuple[Stream, ...], region: str, storage: str) -> str:
@@ -288,7 +341,7 @@ def _memory(config: "NatsConfig") -> str:
 
 
 def streams_are_made(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> Iterator[Fault]:
-    if streams and estate.tools_image is None:
+    if (streams or _unplaced(config, estate)) and estate.tools_image is None:
         yield Fault(
             ("streams",),
             "made by a Job of our own program, and the platform has no 'tools_image'",
@@ -308,3 +361,22 @@ def gateways_are_kept_private(config: "NatsConfig", estate: Estate) -> Iterator[
         reason = "every address reaches port 7222"
         fix = "name the address blocks of the other regions in network.allow_from, or set expose.internal"
         yield Fault(("network",), reason, fix, severity="warning")
+
+
+def endpoints_are_host_names(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
+    """Look at the names that servers really get: what stands for a placeholder may be long."""
+    parts = {"gateway": config.gateway, "leafnodes": config.leafnodes}
+    for section, part in parts.items():
+        if part is None or part.endpoint is None:
+            continue
+        for server in servers_of(config, estate):
+            where = server.datacenter
+            host = estate.filled(part.endpoint, where.region, datacenter=where, pod=server.pod)
+            longest = max(host.split("."), key=len)
+            if len(longest) > LABEL_MAX or len(host) > HOST_MAX:
+                size = f"'{longest}' has {len(longest)} characters; a label has at most {LABEL_MAX}"
+                if len(longest) <= LABEL_MAX:
+                    size = f"has {len(host)} characters; a host name has at most {HOST_MAX}"
+                fix = "shorten it, or join its parts by '.'"
+                yield Fault((section, "endpoint"), f"for server '{server.pod}' {size}", fix, part.endpoint)
+                break

@@ -61,7 +61,8 @@ def _restarting(config: "NatsConfig", estate: Estate) -> str:
     lines = ["## Restart the servers, one after another\n"]
     lines.append(
         "A change of accounts, routes, certificates or limits that grow is taken without a restart: the reloader sees "
-        "to it. If one setting of a file needs a restart, the server takes nothing of the file until then."
+        "to it. A user that is new needs one, as most other settings do: the server takes nothing of the file until "
+        "then."
         if config.reloader is not None
         else "Without `reloader` every change needs a restart."
     )

@@ -5,9 +5,6 @@ Rule:
     (``checkStreamCfg``: subjects of JetStream's own interface).
 """
 
-from collections.abc import Iterable
-from itertools import combinations
-
 RESERVED = ("$JS.>", "$JSC.>", "$NRG.>", "$SYS.>", "_INBOX.>")
 """What streams must not keep: the server refuses all but the last, by which answers come back."""
 
@@ -35,8 +32,3 @@ def overlap(one: str, other: str) -> bool:
             return False
     mine_count, their_count = one.count("."), other.count(".")
     return mine_count == their_count
-
-
-def first_overlap(subjects: Iterable[str]) -> tuple[str, str] | None:
-    """Return two of the subjects that overlap, or None."""
-    return next((pair for pair in combinations(subjects, 2) if overlap(*pair)), None)

@@ -58,6 +58,19 @@ def _scalar(value: str | bool | int | Variable) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def variables_in(value: Any) -> set[str]:
+    """Return the names of all variables in options, or in a part of them."""
+    match value:
+        case Variable():
+            return {value.name}
+        case Mapping():
+            return {name for each in value.values() for name in variables_in(each)}
+        case list() | tuple():
+            return {name for each in value for name in variables_in(each)}
+        case _:
+            return set()
+
+
 def options_in(text: str) -> dict[str, Any]:
     """Return the options of a text that :func:`text_of` wrote.
 

@@ -10,6 +10,7 @@ from aether_deploy.infrastructure.estate import Datacenter, Estate
 from aether_deploy.infrastructure.nats.ports import CLIENT, GATEWAY, LEAFNODE, MONITOR, ROUTES
 from aether_deploy.infrastructure.nats.supercluster import Server, servers_of
 from aether_deploy.infrastructure.nats.text import Variable
+from aether_deploy.pods.paths import TLS_FOLDER
 from aether_deploy.quantities import bytes_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ OPERATORS = "operators"
 POD_NAME = "POD_NAME"
 RUN_FOLDER = "/var/run/nats"
 PID_FILE = f"{RUN_FOLDER}/nats.pid"
-TLS_FOLDER = "/etc/nats-certs"
 CONFIG_FOLDER = "/etc/nats-config"
 ANYWHERE = "0.0.0.0"
 LOGIN_KEYS = ("username", "password")
@@ -98,21 +98,8 @@ def route_host(config: "NatsConfig", estate: Estate, server: Server) -> str:
 def gateway_address(config: "NatsConfig", estate: Estate, server: Server) -> str:
     """Return the host name and port at which other NATS clusters dial a server."""
     assert config.gateway is not None
-    return endpoint_of(config.gateway.endpoint, estate, server.datacenter, server.pod) + f":{GATEWAY[1]}"
-
-
-def endpoint_of(endpoint: str, estate: Estate, datacenter: Datacenter, pod: str) -> str:
-    """Return a host name whose placeholders are filled in."""
-    words = {
-        "pod": pod,
-        "datacenter": datacenter.name,
-        "region": datacenter.region,
-        "environment": estate.environment,
-        "cluster": datacenter.cluster,
-    }
-    for name, word in words.items():
-        endpoint = endpoint.replace(f"{{{name}}}", word)
-    return endpoint
+    where = server.datacenter
+    return estate.filled(config.gateway.endpoint, where.region, datacenter=where, pod=server.pod) + f":{GATEWAY[1]}"
 
 
 def login_variables(config: "NatsConfig") -> dict[str, tuple[str, str]]:
@@ -137,7 +124,7 @@ def variables_of(config: "NatsConfig", estate: Estate, datacenter: Datacenter) -
     advertised = {"GATEWAY_ADVERTISE": (config.gateway, GATEWAY), "LEAFNODE_ADVERTISE": (config.leafnodes, LEAFNODE)}
     for name, (part, port) in advertised.items():
         if part is not None and part.endpoint is not None:
-            host = endpoint_of(part.endpoint, estate, datacenter, f"$({POD_NAME})")
+            host = estate.filled(part.endpoint, datacenter.region, datacenter=datacenter, pod=f"$({POD_NAME})")
             found.append({"name": name, "value": f'"{host}:{port[1]}"'})
     secrets = {OPERATORS: config.operators_secret, **{user.name: secret for _, user, secret in config.users}}
     for user, variables in login_variables(config).items():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LATE_SECS = 2
 
 
-def findings_of(config: "PostgresConfig", estate: Estate, region: EstateRegion) -> Iterator[Finding]:
+def findings_in(config: "PostgresConfig", estate: Estate, region: EstateRegion) -> Iterator[Finding]:
     """Yield what is wrong with ``config``, whose primary is in ``region``."""
     yield from _two_primaries(config)
     yield from _late_look(config)

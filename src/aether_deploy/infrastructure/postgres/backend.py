@@ -1,13 +1,13 @@
 """The ways to run a PostgreSQL cluster, found by scanning: a new one is one new module in ``backends``."""
 
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aether_deploy.config.base import Fault
-from aether_deploy.infrastructure.component import Place
+from aether_deploy.infrastructure.component import FileChange, Place
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.postgres import backends
 
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 class Backend(Protocol):
     """One way to run it. A back end's module is called as the back end, and has ``BACKEND``."""
+
+    def scope(self, config: "PostgresConfig", region: str) -> str:
+        """Return the name of the Patroni cluster in a region; members are ``<scope>-0`` … where nothing is sharded."""
+
+    def credentials(self, config: "PostgresConfig") -> str:
+        """Return the Secret that its users log in with: keys ``username`` and ``password``."""
+
+    def promotion(self, config: "PostgresConfig", estate: Estate) -> str:
+        """Return how its standby is promoted, in the imperative: ``PATCH its /config with …``."""
+
+    def object_changes(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
+        """Return what a change of an operator's object does; nothing where this back end makes none, or knows none."""
 
     def secrets(self, config: "PostgresConfig") -> Mapping[str, tuple[str, ...]]:
         """Return the Secrets that its pods need, each with the keys that must be in it."""

@@ -4,6 +4,7 @@ What says who the member is (its name, addresses and passwords) is left to varia
 so that all members of a cluster read the same file.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aether_deploy.failover.policy import dynamic_config, watchdog_config
@@ -23,6 +24,7 @@ from aether_deploy.infrastructure.postgres.parameters import (
     local_parameters,
 )
 from aether_deploy.manifest.labels import selector_labels
+from aether_deploy.pods.paths import TLS_FOLDER
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
@@ -35,8 +37,8 @@ REWIND = "rewinder"
 CONFIG_FOLDER = "/etc/aether"
 DATA_PATH = "/home/postgres/pgdata"
 """Where the volume is mounted where nothing is said, which for Spilo is always so."""
-TLS_FOLDER = "/run/aether/tls"
 SOCKETS = "/var/run/postgresql"
+_PROGRAMS = "/usr/lib/postgresql"
 POST_INIT = "post-init.sh"
 STANDBY_LEADER = "standby_leader"
 """Role of the leader of a standby cluster: no ``primary``, so that no Service for writes finds it."""
@@ -87,7 +89,8 @@ def spilo_configuration(config: "PostgresConfig", region: str, *, source_host: s
     return {
         "restapi": _api(),
         "bootstrap": _bootstrap(config, region, source_host),
-        "postgresql": _local(config),
+        # Spilo stays with the version that the data has; for a new cluster it takes this one, or does not start.
+        "postgresql": {"bin_dir": _bin_dir(config), **_local(config)},
         "watchdog": watchdog_config(config.failover),
     }
 
@@ -168,7 +171,7 @@ def _server(config: "PostgresConfig") -> dict[str, Any]:
     return {
         "listen": f"0.0.0.0:{POSTGRES_PORT}",
         "data_dir": f"{config.pvc.mount_path}/pgroot/data",
-        "bin_dir": f"/usr/lib/postgresql/{config.postgresql.version}/bin",
+        "bin_dir": _bin_dir(config),
         "pgpass": "/tmp/pgpass",
         "authentication": {
             "superuser": {"username": SUPERUSER, **encrypted},
@@ -177,6 +180,17 @@ def _server(config: "PostgresConfig") -> dict[str, Any]:
         },
         "basebackup": [{"checkpoint": "fast"}],
     }
+
+
+def _bin_dir(config: "PostgresConfig") -> str:
+    return f"{_PROGRAMS}/{config.postgresql.version}/bin"
+
+
+def version_in(settings: Mapping[str, Any]) -> int | None:
+    """Return the major version of PostgreSQL that a member's configuration file is for."""
+    said = str(settings.get("postgresql", {}).get("bin_dir", ""))
+    number = said.removeprefix(f"{_PROGRAMS}/").removesuffix("/bin")
+    return int(number) if number.isdecimal() else None
 
 
 def _local(config: "PostgresConfig") -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aether_deploy.infrastructure.component import Place
-from aether_deploy.infrastructure.objects import CLAIM
+from aether_deploy.infrastructure.objects.pods import CLAIM
 from aether_deploy.infrastructure.postgres.configuration import (
     API_PORT,
     CONFIG_FOLDER,
@@ -13,12 +13,12 @@ from aether_deploy.infrastructure.postgres.configuration import (
     SOCKETS,
     STANDBY_LEADER,
     SUPERUSER,
-    TLS_FOLDER,
 )
 from aether_deploy.infrastructure.postgres.groups import ROLE, SCOPE, Group, scope_of
 from aether_deploy.infrastructure.postgres.probes import probes
 from aether_deploy.manifest.labels import selector_labels
 from aether_deploy.pods.fragments import SECRET_MODE, mount_fragment, resources_fragment
+from aether_deploy.pods.paths import TLS_FOLDER
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.postgres import PostgresConfig

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aether_deploy.infrastructure.estate import Estate
+
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
 
@@ -49,12 +51,8 @@ class Group(msgspec.Struct, frozen=True):
 
 
 def scope_of(config: "PostgresConfig", region: str) -> str:
-    """Return the name that Patroni knows the cluster of a region by.
-
-    It is not the component's: Patroni keeps its state in ConfigMaps ``<scope>-config``, ``<scope>-leader`` …, and
-    ``<component>-config`` is ours.
-    """
-    return f"{config.name}-{region}"
+    """Return the name that Patroni knows the cluster of a region by; its members' names begin with it."""
+    return config.renderer.scope(config, region)
 
 
 def groups_in(config: "PostgresConfig", region: str) -> tuple[Group, ...]:
@@ -73,9 +71,14 @@ def slot_of(config: "PostgresConfig") -> str | None:
     """Return the replication slot that the standby cluster streams from, without which WAL that it lacks is removed.
 
     Patroni makes slots of members itself, and none for another cluster: this one must be declared where it streams
-    from. Names of slots have no ``-``.
+    from.
     """
-    return None if config.standby is None else scope_of(config, config.standby.region).replace("-", "_")
+    return None if config.standby is None else slot_for(config, config.standby.region)
+
+
+def slot_for(config: "PostgresConfig", region: str) -> str:
+    """Return the slot that the cluster of a region streams from, as a standby; names of slots have no ``-``."""
+    return f"{config.name}-{region}".replace("-", "_")
 
 
 def lock_names(scope: str, group: Group) -> Iterator[str]:
@@ -87,3 +90,11 @@ def lock_names(scope: str, group: Group) -> Iterator[str]:
 def role_selector(role: str, group: Group | None = None) -> dict[str, Any]:
     """Return the labels of the pods with a role, in a group."""
     return {ROLE: role, **(group.labels if group else {})}
+
+
+def source_host(config: "PostgresConfig", estate: Estate, region: str) -> str | None:
+    """Return where the cluster in ``region`` streams from; None where it is no standby."""
+    active = config.active_in(estate)
+    if config.standby is None or region != config.standby.region or config.endpoint is None or active is None:
+        return None
+    return estate.filled(config.endpoint, active)

@@ -14,5 +14,18 @@ IDENTITIES: Mapping[str, Mapping[str, int]] = {
 
 def kind_of_image(image: object) -> ImageKind:
     """Return what kind of image a reference names: Spilo's are called ``spilo-<version>``."""
-    last = re.split(r"[:@]", str(image).rpartition("/")[2])[0]
-    return "spilo" if last.split("-")[0] == "spilo" else "patroni"
+    return "spilo" if _name(image).split("-")[0] == "spilo" else "patroni"
+
+
+def newest_version(image: str | None) -> int | None:
+    """Return the newest PostgreSQL of an image, as far as its name tells: ``spilo-<N>`` has N and some before it.
+
+    Source: zalando/spilo, ``postgres-appliance/Dockerfile``: ``PGVERSION`` and ``PGOLDVERSIONS``; N from 14 on has all
+    back to 14.
+    """
+    number = re.fullmatch("spilo-([0-9]{1,3})", _name(image), re.ASCII)
+    return int(number[1]) if number else None
+
+
+def _name(image: object) -> str:
+    return re.split(r"[:@]", str(image).rpartition("/")[2])[0]

@@ -5,17 +5,18 @@ from functools import cache, cached_property
 
 import msgspec
 
-from aether_deploy.failover.bounds import Bound, bounds
+from aether_deploy.failover.bounds import FailoverBound, bounds
+from aether_deploy.failover.faults import FaultName
 from aether_deploy.infrastructure.analysis.analysts import Analyst
-from aether_deploy.infrastructure.analysis.failures import Failure, Footprint
+from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
 from aether_deploy.infrastructure.analysis.findings import Finding
-from aether_deploy.infrastructure.analysis.impacts import Basis, Effect, Impact, Loss, Recovery
+from aether_deploy.infrastructure.analysis.impacts import Basis, Effect, FailureImpact, Loss
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
-from aether_deploy.infrastructure.postgres.advice import findings_of
+from aether_deploy.infrastructure.postgres.advice import findings_in
 from aether_deploy.infrastructure.postgres.groups import groups_in, slot_of
-from aether_deploy.infrastructure.postgres.rules import active_region
-from aether_deploy.infrastructure.postgres.shards import Shard, Toll, shards_of, toll_of_zones
+from aether_deploy.infrastructure.postgres.shards import COORDINATOR_PART, Shard, Toll, shards_of, toll_of_zones
+from aether_deploy.timespan import TimeSpan
 
 _RULE = "Patroni, is_healthiest_node and quorum.py"
 _SPREAD = "Kubernetes, topologySpreadConstraints"
@@ -25,7 +26,7 @@ _NODE_SHUTDOWN = "Kubernetes, non-graceful node shutdown"
 
 def analyst(config: PostgresConfig, estate: Estate) -> Analyst:
     """Return who answers for a PostgreSQL component."""
-    region = estate.region(active_region(config) or "")
+    region = estate.region(config.active_in(estate) or "")
     assert region is not None, "a database whose region is switched off is a problem of the description"
     return PostgresAnalyst(config, estate, region)
 
@@ -71,18 +72,18 @@ class PostgresAnalyst:
 
     def findings(self) -> Iterator[Finding]:
         """Yield what no single failure shows."""
-        yield from findings_of(self._config, self._estate, self._region)
+        yield from findings_in(self._config, self._estate, self._region)
 
     # --- what a failure does
 
-    def impact(self, failure: Failure) -> Impact:
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
         """Return what it does to each shard, and to the standby."""
         if failure.role is not None:
             leads = failure.role == "leader"
-            return Impact(tuple(self._process(shard, leads=leads) for shard in self._shards))
-        return Impact((*self._active(failure), *self._following(failure)))
+            return FailureImpact(tuple(self._process(shard, leads=leads) for shard in self._shards))
+        return FailureImpact((*self._active(failure), *self._following(failure)))
 
-    def _active(self, failure: Failure) -> Iterator[Effect]:
+    def _active(self, failure: PlatformFailure) -> Iterator[Effect]:
         """Yield what it does to those that take writes."""
         zones, lost = len(self._region.zones), _zones_lost(self._region, failure.lost)
         for shard in self._shards:
@@ -125,11 +126,11 @@ class PostgresAnalyst:
             outcome="down",
             readable=False,
             human=human,
-            fix="set members to 3",
+            fix=_more_members(shard),
             rules=(Basis("the only member waits for its node: a StatefulSet starts no second one", _NODE_SHUTDOWN),),
         )
 
-    def _zones(self, shard: Shard, toll: Toll, failure: Failure) -> Effect:
+    def _zones(self, shard: Shard, toll: Toll, failure: PlatformFailure) -> Effect:
         """Return what the loss of zones does to a cluster of which it takes ``toll`` members."""
         if toll.most == 0:
             return self._effect(shard)
@@ -179,7 +180,7 @@ class PostgresAnalyst:
             rules=(spread, Basis(text, _RULE)),
         )
 
-    def _gone(self, shard: Shard, toll: Toll, failure: Failure) -> Effect:
+    def _gone(self, shard: Shard, toll: Toll, failure: PlatformFailure) -> Effect:
         """Return what becomes of a cluster whose members may all be lost."""
         text = f"{_between(toll)} of {shard.members} members lost; their volumes stay where they are"
         effect = msgspec.structs.replace(
@@ -190,7 +191,7 @@ class PostgresAnalyst:
             rules=(Basis(text, _SPREAD),),
         )
         if self._standby is None:
-            return msgspec.structs.replace(effect, fix=self._fix_alone(shard))
+            return msgspec.structs.replace(effect, fix=self._fix_alone(shard, failure))
         if _zones_lost(self._standby, failure.lost) == len(self._standby.zones):
             return effect
         code, trip = self._standby.code, self._estate.round_trip_ms(self._region.code, self._standby.code)
@@ -199,17 +200,17 @@ class PostgresAnalyst:
         return msgspec.structs.replace(
             effect,
             readable=True,
-            human=f"promote the standby in {code}: PATCH its /config with "
-            f'{{"standby_cluster": null}}, as runbooks/{self._config.name}.md says; make sure that {self._region.code} '
-            "is gone, or two clusters take writes",
+            human=f"promote the standby in {code}: {self._config.renderer.promotion(self._config, self._estate)}, as "
+            f"runbooks/{self._config.name}.md says; make sure that {self._region.code} is gone, or two clusters take "
+            "writes",
             loss=Loss(text=f"{bound.loss}{late}"),
             rules=(*effect.rules, Basis(f"a standby cluster is promoted by hand: {bound.formula}", _STANDBY)),
         )
 
-    def _fix_alone(self, shard: Shard) -> str:
-        zones = len(self._region.zones)
-        if shard.members == 1 and zones > 1:
-            return "set members to 3"
+    def _fix_alone(self, shard: Shard, failure: PlatformFailure) -> str:
+        """Return what would have helped; empty where only a second region would, and the file knows none."""
+        if _zones_lost(self._region, failure.lost) < len(self._region.zones):
+            return _more_members(shard)  # with the whole region any number of them is gone
         others = [each.code for each in self._estate.regions if each.code != self._region.code]
         if not others or self._config.sharding is not None:
             return "archive its WAL to another region, from which it can be restored" if others else ""
@@ -223,18 +224,17 @@ class PostgresAnalyst:
         bound = self._bound("dcs-loss", max(shard.members, 2))
         if bound.detect is None:
             return msgspec.structs.replace(self._timed(shard, bound), note=bound.note)
-        down = bound.detect.rounded()
         return msgspec.structs.replace(
             self._effect(shard),
             outcome="read-only",
-            note=f"it steps down {down.best:g} to {down.worst:g} s after the API server is gone",
+            note=f"it steps down {bound.detect.range_text(' to ')} after the API server is gone",
             fix="set failover.failsafe_mode to true",
             rules=(Basis(bound.formula, bound.source),),
         )
 
     # the standby
 
-    def _following(self, failure: Failure) -> Iterator[Effect]:
+    def _following(self, failure: PlatformFailure) -> Iterator[Effect]:
         """Yield what becomes of the standby, which takes no writes: it follows, or it does not."""
         standby, config = self._standby, self._config.standby
         if standby is None or config is None:
@@ -251,8 +251,7 @@ class PostgresAnalyst:
             alone = msgspec.structs.replace(self._policy, synchronous_mode=False)  # ignored in a standby cluster
             bound = bounds(alone, members=config.members).of("node-loss")
             assert bound.writable is not None
-            span = bound.writable.rounded()
-            note = f"it follows again after {span.best:.0f} to {span.worst:.0f} s, with another of its members"
+            note = f"it follows again after {bound.writable.range_text(' to ')}, with another of its members"
             basis = Basis(f"a standby's leader holds a key like any other: {bound.formula}", bound.source)
         elif standby.cluster in failure.control_planes:
             note, basis = "its leader steps down, and it follows no more until the API server is back", basis
@@ -261,28 +260,32 @@ class PostgresAnalyst:
 
     # --- bounds as effects
 
-    def _bound(self, failure: str, members: int, black_hole: bool = True) -> Bound:
+    def _bound(self, failure: FaultName, members: int, black_hole: bool = True) -> FailoverBound:
         return self._all_bounds(members, black_hole).of(failure)
 
-    def _timed(self, shard: Shard, bound: Bound) -> Effect:
-        """Return what a bound says, as an effect."""
-        effect = msgspec.structs.replace(
-            self._effect(shard), rules=(Basis(f"{bound.failure}: {bound.formula}", bound.source),)
-        )
-        if bound.writable is None:
-            if bound.note == "stopped":
-                fix = "add members, or set failover.synchronous_mode_strict to false"
-                return msgspec.structs.replace(effect, outcome="read-only", fix=fix)
+    def _timed(self, shard: Shard, bound: FailoverBound) -> Effect:
+        return effect_of_bound(bound, part=shard.part, region=self._region.code)
+
+
+def effect_of_bound(bound: FailoverBound, *, part: str = "", region: str | None = None) -> Effect:
+    """Return what a bound says, as an effect on a part that serves clients of a region."""
+    effect = Effect(part=part, region=region, rules=(Basis(f"{bound.failure}: {bound.formula}", bound.source),))
+    match bound.fate:
+        case "untouched":
             return msgspec.structs.replace(effect, note="one member fewer to take over")
-        times = bound.writable.rounded()
-        lossy = bound.loss_bytes != 0 or bound.loss_secs != 0.0
-        return msgspec.structs.replace(
-            effect,
-            outcome="interrupted",
-            recovery=Recovery(times.best, times.mean, times.worst),
-            loss=Loss(text=bound.loss, bytes_max=bound.loss_bytes, secs=bound.loss_secs) if lossy else None,
-            fix="set failover.synchronous_mode to true or quorum" if lossy else "",
-        )
+        case "stopped":
+            fix = "add members, or set failover.synchronous_mode_strict to false"
+            return msgspec.structs.replace(effect, outcome="read-only", note=bound.note, fix=fix)
+        case "back":
+            assert bound.writable is not None, "what comes back does so at a time"
+            loss = Loss(text=bound.loss, bytes_max=bound.loss_bytes, secs=bound.loss_secs)
+            return msgspec.structs.replace(
+                effect,
+                outcome="interrupted",
+                recovery=bound.writable.rounded(),
+                loss=loss if bound.is_lossy else None,
+                fix="set failover.synchronous_mode to true or quorum" if bound.is_lossy else "",
+            )
 
 
 def _either(one: Effect, other: Effect) -> Effect:
@@ -292,10 +295,14 @@ def _either(one: Effect, other: Effect) -> Effect:
     if one.recovery is None or other.recovery is None:
         return msgspec.structs.replace(worse, rules=rules)
     both = (one.recovery, other.recovery)
-    recovery = Recovery(
+    recovery = TimeSpan(
         min(each.best for each in both), max(each.mean for each in both), max(each.worst for each in both)
     )
     return msgspec.structs.replace(worse, recovery=recovery, loss=one.loss or other.loss, rules=rules)
+
+
+def _more_members(shard: Shard) -> str:
+    return f"set {'members' if shard.part in ('', COORDINATOR_PART) else 'sharding.members_per_worker'} to 3"
 
 
 def _zones_lost(region: EstateRegion, lost: frozenset[str]) -> int:

@@ -8,29 +8,44 @@ from aether_deploy.failover.policy import archiving_fault, member_faults
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.postgres.configuration import DATA_PATH, archives
 from aether_deploy.infrastructure.postgres.groups import groups_in
+from aether_deploy.infrastructure.postgres.images import newest_version
 from aether_deploy.infrastructure.postgres.parameters import number_of
 from aether_deploy.problems import suggestion
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
 
-STATEFUL_SET_NAME_MAX = 52
-"""A pod's label holds the name of its StatefulSet and 11 characters of a hash."""
-SERVICE_NAME_MAX = 63
-
-
-def active_region(config: "PostgresConfig") -> str | None:
-    """Return the region of the primary; None where the description does not say it."""
-    return config.regions[0] if config.regions != "all" and config.regions else None
-
 
 # --- of the component alone
 
 
 def it_runs_in_one_region(self: "PostgresConfig") -> Iterator[Fault]:
-    if self.regions == "all" or len(self.regions) != 1:
-        reason = "not one region; a cluster has one primary, and members that vote across regions fail over by a WAN"
-        yield Fault(("regions",), reason, "name one region; standby.region takes a second", self.regions)
+    if self.regions != "all" and len(self.regions) != 1:
+        yield Fault(("regions",), _ONE_REGION, _NAME_ONE, self.regions)
+
+
+_ONE_REGION = "not one region; a cluster has one primary, and members that vote across regions fail over by a WAN"
+_NAME_ONE = "name one region; standby.region takes a second"
+
+_RESERVED = ("postgres", "template0", "template1")
+
+
+def its_database_has_a_name_of_its_own(self: "PostgresConfig") -> Iterator[Fault]:
+    said: dict[tuple[str, ...], str] = {("database",): self.database}
+    if self.sharding is not None:
+        said = {("sharding", "database"): self.sharding.database, **said}
+    for at, name in said.items():
+        if name in _RESERVED:
+            reason = "a database that every cluster has from the start, so that it cannot be made"
+            yield Fault(at, reason, f"name one of your own, as {at[-1]}: game", name)
+            return  # where one follows from the other, once
+
+
+def the_image_has_the_version(self: "PostgresConfig") -> Iterator[Fault]:
+    newest, version = newest_version(self.image), self.postgresql.version
+    if newest is not None and version > newest:
+        reason = f"not in the image, which is Spilo with PostgreSQL {newest} and older ones"
+        yield Fault(("postgresql", "version"), reason, f"set it to {newest}, or take spilo-{version}", version)
 
 
 def its_pods_have_an_image(self: "PostgresConfig") -> Iterator[Fault]:
@@ -44,12 +59,16 @@ def the_standby_is_elsewhere_and_finds_the_primary(self: "PostgresConfig") -> It
     standby = self.standby
     if standby is None:
         return
-    if standby.region == active_region(self):
+    if self.regions != "all" and standby.region in self.regions:
         reason = "the region of the cluster that it follows: both are lost together"
         yield Fault(("standby", "region"), reason, "name another region, or raise members", standby.region)
     if self.endpoint is None:  # one that nothing exposes is refused wherever it stands
         reason = f"lacks 'endpoint': the standby in '{standby.region}' streams from the primary over it"
         yield Fault((), reason, "add endpoint and expose, or set standby to none")
+    elif not any(word in self.endpoint for word in ("{region}", "{cluster}")):
+        reason = "the same name in both regions: the standby, and after a promotion the former primary, find whichever "
+        reason += "load balancer it leads to, and that may be their own"
+        yield Fault(("endpoint",), reason, "put {region} into it", self.endpoint, "warning")
     if self.sharding is not None:
         reason = "not with sharding: each group would need an address of its own to stream from"
         yield Fault(("standby",), reason, "set standby to none, or leave sharding out")
@@ -174,51 +193,35 @@ def a_backend_has_its_fields(self: "PostgresConfig") -> Iterator[Fault]:
 
 def faults_in(config: "PostgresConfig", estate: Estate) -> Iterator[Fault]:
     """Yield what is wrong with a component where it is to run; steps begin at the component."""
+    if config.active_in(estate) is None and config.regions == "all":
+        yield Fault(("regions",), _ONE_REGION, _NAME_ONE, "all")
+        return
     yield from _primary_faults(config, estate)
     yield from _standby_faults(config, estate)
-    yield from _name_faults(config, estate)
     for code in config.placed_in(estate):
         region = estate.region(code)
         if region is not None:
-            yield from _zone_faults(config, region)
+            yield from _zone_faults(config, region, active=code == config.active_in(estate))
 
 
 def _primary_faults(config: "PostgresConfig", estate: Estate) -> Iterator[Fault]:
-    code = active_region(config)
+    code = config.active_in(estate)
     if config.standby is not None and code in estate.disabled:
         reason = "switched off, and the standby would follow nobody"
         yield Fault(("regions", 0), reason, "switch the region on, set enabled: false here, or move the primary", code)
 
 
 def _standby_faults(config: "PostgresConfig", estate: Estate) -> Iterator[Fault]:
-    if config.standby is None or estate.region(config.standby.region) is not None:
-        return
-    code, known = config.standby.region, [region.code for region in estate.regions]
+    code = config.standby.region if config.standby is not None else None
     if code in estate.disabled:
         yield Fault(("standby", "region"), "switched off", "set standby to none, or name another region", code)
-    else:
-        fix = suggestion(code, known, f"known are {', '.join(known)}")
-        yield Fault(("standby", "region"), "no region has that code", fix, code)
 
 
-def _name_faults(config: "PostgresConfig", estate: Estate) -> Iterator[Fault]:
-    service = f"{config.name}-headless"
-    if len(service) > SERVICE_NAME_MAX:
-        reason = f"its Service '{service}' has {len(service)} characters, and a Service at most {SERVICE_NAME_MAX}"
-        yield Fault(("name",), reason, f"take {len(service) - SERVICE_NAME_MAX} off", config.name)
-    parts = [group.part for code in config.placed_in(estate) for group in groups_in(config, code)]
-    longest = max(parts, key=len, default="")
-    over = len(longest) - STATEFUL_SET_NAME_MAX
-    if config.backend == "patroni" and over > 0:
-        reason = f"its StatefulSet '{longest}' has {len(longest)} characters, and one has at most "
-        yield Fault(("name",), f"{reason}{STATEFUL_SET_NAME_MAX}", f"take {over} off", config.name)
-
-
-def _zone_faults(config: "PostgresConfig", region: EstateRegion) -> Iterator[Fault]:
+def _zone_faults(config: "PostgresConfig", region: EstateRegion, *, active: bool) -> Iterator[Fault]:
     """A zone takes all its members along; what they alone had is gone, or nobody may take over who has it."""
-    active = region.code == active_region(config)
-    at = ("members",) if active else ("standby", "members")
     largest = max(groups_in(config, region.code), key=lambda group: group.members)
+    worker = ("members",) if largest.leads else ("sharding", "members_per_worker")
+    at = worker if active else ("standby", "members")
     zones = len(region.zones)
     if largest.members > 1 and zones < 2:
         reason = f"all in one zone of region '{region.code}': its loss is the loss of them all"
@@ -229,5 +232,6 @@ def _zone_faults(config: "PostgresConfig", region: EstateRegion) -> Iterator[Fau
         if together - 1 >= count:
             reason = f"{together} of them share a zone of region '{region.code}': it may hold every copy of a write "
             reason += "that was acknowledged, and then nobody takes over by himself"
-            fix = f"set failover.synchronous_node_count to {together}, or give the region a third zone"
+            fix = f"set failover.synchronous_node_count to {together}, or this to {zones * count} or fewer, or give "
+            fix += f"the region {-(-largest.members // count)} zones"
             yield Fault(at, reason, fix, largest.members, "warning")

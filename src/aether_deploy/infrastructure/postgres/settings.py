@@ -6,16 +6,21 @@ from typing import Annotated, Literal
 from aether_deploy.config.base import FILLED, Config, Fault, rule
 from aether_deploy.config.marks import TextRule, WholeRule
 from aether_deploy.config.types import DnsLabel, ObjectName, UserId
+from aether_deploy.infrastructure.postgres.known import unknown_faults
 from aether_deploy.infrastructure.postgres.parameters import Value, parameter_faults
+from aether_deploy.patterns import Pattern
 
 Members = Annotated[int, WholeRule(ge=1, le=100)]
 ImageKind = Literal["spilo", "patroni"]
+
+_DATABASE = "[a-z_][a-z0-9_]*"
+DATABASE_NAME = Pattern(_DATABASE)
 
 DatabaseName = Annotated[
     str,
     TextRule(
         what="a name of a database",
-        pattern="[a-z_][a-z0-9_]*",
+        pattern=_DATABASE,
         max_length=63,
         fix="use lower-case letters, digits and '_', not beginning with a digit",
     ),
@@ -73,6 +78,11 @@ class PostgresServer(Config):
     def parameters_are_taken(self) -> Iterator[Fault]:
         for fault in parameter_faults(self.parameters):
             yield Fault(("parameters", *fault.at), fault.reason, fault.fix, fault.value)
+
+    @rule
+    def parameters_are_known(self) -> Iterator[Fault]:
+        for fault in unknown_faults(self.parameters, self.version):
+            yield Fault(("parameters", *fault.at), fault.reason, fault.fix, fault.value, fault.severity)
 
 
 class PostgresTls(Config):

@@ -6,6 +6,8 @@ import msgspec
 
 from aether_deploy.infrastructure.postgres.groups import Group
 
+COORDINATOR_PART = "coordinator"
+
 
 class Shard(msgspec.Struct, frozen=True):
     """Patroni clusters of equal size in one region: the only one, the coordinator's, those of all workers.
@@ -35,7 +37,7 @@ def shards_of(groups: Sequence[Group]) -> tuple[Shard, ...]:
         return (Shard("", first.members),)
     each = f"each of {len(workers)} workers" if len(workers) > 1 else "the worker"
     rest = (Shard(each, workers[0].members, len(workers)),) if workers else ()
-    return (Shard("coordinator", first.members), *rest)
+    return (Shard(COORDINATOR_PART, first.members), *rest)
 
 
 def toll_of_zones(members: int, zones: int, lost: int) -> Toll:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aether_deploy.infrastructure.postgres.backends.patroni import RIGHTS
 from aether_deploy.lab.client import ApiError, Client
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.patroni.configuration import HOST, Place, Settings
@@ -24,16 +25,6 @@ from aether_deploy.lab.workplace import Workplace
 from aether_deploy.problems import EffectError
 
 Rules = Sequence[Mapping[str, Any]]
-RULES: Rules = (
-    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "list", "patch", "watch"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "patch", "watch"]},
-)
-"""What Patroni 4.1 asks of an API server when its state lies in ConfigMaps; its manual grants ``update`` besides.
-
-It lists and watches both kinds, makes and patches ConfigMaps, reads the leader's again after a conflict, and patches
-the Pod of its own member (``patroni/dcs/kubernetes.py``). ``patronictl remove`` would need ``deletecollection``.
-"""
-
 ACCOUNT = "patroni"
 CONTEXT = "lab"
 _TOKEN_SECS = 24 * 3600
@@ -62,7 +53,7 @@ class KubernetesStore:
             section: The section ``kubernetes`` of Patroni's configuration as it was rendered; left out, Patroni's
                 defaults and a label of ours.
             access: The ServiceAccount of members, its Role and its RoleBinding as they were rendered; left out, what
-                :func:`access_by` gives with :data:`RULES`.
+                :func:`access_by` gives with :data:`RIGHTS`.
             pod_labels: Labels of a member's Pod as they were rendered; left out, those that ``section`` asks for.
             relayed: Put a relay before each member, so that it can be cut off from the API server.
         """
@@ -72,7 +63,7 @@ class KubernetesStore:
         self._pod_labels = pod_labels
         self._relayed = relayed
         self._relays = Relays()
-        self._access = list(access_by(RULES) if access is None else access)
+        self._access = list(access_by(RIGHTS) if access is None else access)
         self._scope = ""
         self._folder = Path()
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from aether_deploy.failover.bound import Bound
+from aether_deploy.failover.bound import FailoverBound
+from aether_deploy.failover.faults import FaultName, fault_of
 from aether_deploy.simulation.failover.faults import FAULTS
-from aether_deploy.simulation.failover.run import Run, iterate_failovers
+from aether_deploy.simulation.failover.run import FailoverRun, iterate_failovers
 from aether_deploy.simulation.failover.setup import FailoverSetup
 
 FIGURES = ("takeover_secs", "outage_secs", "stopped_secs", "dual_primary_secs", "lost_writes")
@@ -61,14 +62,14 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         fault: The fault.
         runs: How many.
-        spreads: The figures of ``Run`` by name; None where no run has one.
+        spreads: The figures of ``FailoverRun`` by name; None where no run has one.
         winners: How often each member took over.
         leaderless: How often nobody acknowledged writes in the end.
         why_leaderless: Why, in one of these runs.
         broken: Runs that broke a promise.
     """
 
-    fault: str
+    fault: FaultName
     runs: int
     spreads: dict[str, Spread | None]
     winners: dict[str, int]
@@ -90,7 +91,7 @@ def _rounded(spread: Spread | None) -> dict[str, float] | None:
 
 
 def simulate_failovers(
-    setup: FailoverSetup, *, fault: str, runs: int, seed: int, bound: Bound | None = None
+    setup: FailoverSetup, *, fault: str, runs: int, seed: int, bound: FailoverBound | None = None
 ) -> Distribution:
     """Let a fault hit a cluster many times, and return what came of it.
 
@@ -105,17 +106,20 @@ def simulate_failovers(
         ValueError: If there is no such fault.
         InvariantError: If a promise was broken that holds for every cluster.
     """
-    return distribute(iterate_failovers(setup, fault=fault, runs=runs, seed=seed), setup=setup, bound=bound)
+    many = iterate_failovers(setup, fault=fault, runs=runs, seed=seed)
+    return distribute(many, fault=fault_of(fault), setup=setup, bound=bound)
 
 
-def distribute(runs: Iterable[Run], *, setup: FailoverSetup, bound: Bound | None = None) -> Distribution:
+def distribute(
+    runs: Iterable[FailoverRun], *, fault: FaultName, setup: FailoverSetup, bound: FailoverBound | None = None
+) -> Distribution:
     """Return the distribution of runs of one fault; each is held against ``bound``."""
     figures: dict[str, list[float]] = {name: [] for name in FIGURES}
     winners: dict[str, int] = dict.fromkeys(setup.names, 0)
     broken: list[Broken] = []
-    count, leaderless, why, fault = 0, 0, None, ""
+    count, leaderless, why = 0, 0, None
     for run in runs:
-        count, fault = count + 1, run.fault
+        count += 1
         for name, values in figures.items():
             value = getattr(run, name)
             if value is not None and not (name == "outage_secs" and run.leaderless):  # one without an end has no length
@@ -139,13 +143,13 @@ def distribute(runs: Iterable[Run], *, setup: FailoverSetup, bound: Bound | None
 
 def heals_after(setup: FailoverSetup, fault: str) -> float | None:
     """Return when a fault ends by itself, seconds; None: it does not."""
-    kind = FAULTS[fault]
+    kind = FAULTS[fault_of(fault)]
     if kind.heal is None:
         return None
     return kind.heals_after_secs if setup.heals_after_secs is None else setup.heals_after_secs
 
 
-def judge_run(run: Run, bound: Bound, setup: FailoverSetup) -> Sequence[str]:
+def judge_run(run: FailoverRun, bound: FailoverBound, setup: FailoverSetup) -> Sequence[str]:
     """Return the promises of a bound that a run broke.
 
     A member that is held behind its leader on purpose voids the times: whether anybody may take over is what such a
@@ -164,11 +168,11 @@ def judge_run(run: Run, bound: Bound, setup: FailoverSetup) -> Sequence[str]:
     return broken
 
 
-def _judge_time(run: Run, bound: Bound, heals: float | None) -> list[str]:
+def _judge_time(run: FailoverRun, bound: FailoverBound, heals: float | None) -> list[str]:
     """Judge when writes were acknowledged again; a fault that ended before that proves nothing."""
     if bound.writable is None:
         return []
-    since = {"it answers again": heals or 0.0, "the last write": run.stopped_secs or 0.0}.get(bound.since, 0.0)
+    since = {"failure": 0.0, "store-back": heals or 0.0, "last-write": run.stopped_secs or 0.0}[bound.since]
     worst, best = bound.writable.worst, bound.writable.best
     if run.takeover_secs is None:
         if run.leaderless is None or (heals is not None and heals <= worst and bound.since == "failure"):

@@ -1,10 +1,11 @@
-"""The faults that can be simulated, named by what happens."""
+"""How each fault is played: what strikes, and what ends it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from aether_deploy.failover.faults import FAULT_WORDS, MEANWHILE_SECS, REPAIR_SECS, FaultName
 from aether_deploy.failover.seen import FailoverKey
 from aether_deploy.simulation.failover import handover
 
@@ -12,30 +13,28 @@ if TYPE_CHECKING:
     from aether_deploy.simulation.failover.cluster import Cluster
 
 Act = Callable[["Cluster", str], None]
-REPAIR_SECS = 60.0
-MEANWHILE_SECS = 6.0
 
 
 class FaultKind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of fault.
 
     Attributes:
-        says: What happens, for a reader.
         strike: Does it, to a cluster and the name of its leader, or of the replica that it is about.
         heal: Ends it.
         heals_after_secs: When it ends, seconds after the strike; without ``heal`` it does not.
         prepare: What is so before; the strike then comes ``ttl`` and 20 seconds later.
         hits: Whom it is about.
         by_request: A human asks for it, which takes its time.
+        follows: The cluster follows another one before.
     """
 
-    says: str
     strike: Act
     heal: Act | None = None
     heals_after_secs: float = REPAIR_SECS
     prepare: Act | None = None
-    hits: str = "leader"
+    hits: Literal["leader", "replica"] = "leader"
     by_request: bool = False
+    follows: bool = False
 
 
 def _others(cluster: "Cluster", name: str) -> list[str]:
@@ -139,54 +138,29 @@ def _region_promoted(cluster: "Cluster", _: str) -> None:
     cluster.store.configure(standby_cluster=False)
 
 
-FAULTS: dict[str, FaultKind] = {
-    "node-loss": FaultKind(says="The leader's machine is gone; nothing there answers.", strike=_node_loss),
-    "leader-killed": FaultKind(
-        says="The leader's Patroni and PostgreSQL are killed; its machine lives.", strike=_killed
-    ),
-    "postgres-killed": FaultKind(says="The leader's PostgreSQL is killed; its Patroni lives.", strike=_postgres_killed),
-    "patroni-killed": FaultKind(
-        says="The leader's Patroni is killed, and started again 60 s later; its PostgreSQL takes writes.",
-        strike=_patroni_killed,
-        heal=_patroni_back,
-    ),
-    "patroni-frozen": FaultKind(
-        says="The leader's Patroni hangs for 60 s; its PostgreSQL takes writes.", strike=_patroni_frozen, heal=_thawed
-    ),
-    "node-frozen": FaultKind(says="The leader's machine hangs for 60 s.", strike=_node_frozen, heal=_thawed),
-    "patroni-stopped": FaultKind(says="The leader's Patroni is asked to end (SIGTERM).", strike=_patroni_stopped),
-    "switchover": FaultKind(says="A human asks for another leader.", strike=_switchover, by_request=True),
-    "dcs-loss": FaultKind(says="The store refuses connections for 60 s.", strike=_store_refuses, heal=_store_back),
-    "dcs-frozen": FaultKind(says="The store hangs for 60 s.", strike=_store_hangs, heal=_store_back),
-    "dcs-and-replica-loss": FaultKind(
-        says="The store refuses connections for 60 s, and a replica is lost 6 s after it.",
-        strike=_store_and_replica,
-        heal=_store_back,
-    ),
-    "leader-cut-off": FaultKind(
-        says="The leader reaches neither store nor members for 60 s.", strike=_cut_off, heal=_mended
-    ),
-    "leader-off-dcs": FaultKind(
-        says="The leader reaches the members, but not the store, for 60 s.", strike=_off_store, heal=_mended
-    ),
-    "replica-loss": FaultKind(
-        says="A replica's machine is gone, a synchronous one if there is.", strike=_node_loss, hits="replica"
-    ),
-    "replica-killed": FaultKind(
-        says="A replica's Patroni and PostgreSQL are killed, a synchronous one if there is.",
-        strike=_killed,
-        hits="replica",
-    ),
-    "replica-cut-off": FaultKind(
-        says="A replica reaches neither store nor members for 60 s.", strike=_cut_off, heal=_mended, hits="replica"
-    ),
-    "resume": FaultKind(
-        says="A pause in which the leader was killed ends.",
-        prepare=_paused_and_killed,
-        strike=_resumed,
-        by_request=True,
-    ),
-    "region-promoted": FaultKind(
-        says="A human makes a standby cluster a cluster of its own.", strike=_region_promoted, by_request=True
-    ),
+FAULTS: dict[FaultName, FaultKind] = {
+    "node-loss": FaultKind(strike=_node_loss),
+    "leader-killed": FaultKind(strike=_killed),
+    "postgres-killed": FaultKind(strike=_postgres_killed),
+    "patroni-killed": FaultKind(strike=_patroni_killed, heal=_patroni_back),
+    "patroni-frozen": FaultKind(strike=_patroni_frozen, heal=_thawed),
+    "node-frozen": FaultKind(strike=_node_frozen, heal=_thawed),
+    "patroni-stopped": FaultKind(strike=_patroni_stopped),
+    "switchover": FaultKind(strike=_switchover, by_request=True),
+    "dcs-loss": FaultKind(strike=_store_refuses, heal=_store_back),
+    "dcs-frozen": FaultKind(strike=_store_hangs, heal=_store_back),
+    "dcs-and-replica-loss": FaultKind(strike=_store_and_replica, heal=_store_back),
+    "leader-cut-off": FaultKind(strike=_cut_off, heal=_mended),
+    "leader-off-dcs": FaultKind(strike=_off_store, heal=_mended),
+    "replica-loss": FaultKind(strike=_node_loss, hits="replica"),
+    "replica-killed": FaultKind(strike=_killed, hits="replica"),
+    "replica-cut-off": FaultKind(strike=_cut_off, heal=_mended, hits="replica"),
+    "resume": FaultKind(prepare=_paused_and_killed, strike=_resumed, by_request=True),
+    "region-promoted": FaultKind(strike=_region_promoted, by_request=True, follows=True),
 }
+
+
+def fault_text(name: FaultName) -> str:
+    """Return what happens, and when it ends by itself, as sentences."""
+    kind = FAULTS[name]
+    return FAULT_WORDS[name] + (f" It is over after {kind.heals_after_secs:g} s." if kind.heal is not None else "")

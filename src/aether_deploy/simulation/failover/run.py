@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from aether_deploy.problems import suggestion
+from aether_deploy.failover.faults import FaultName, fault_of
 from aether_deploy.simulation.failover.cluster import Cluster
-from aether_deploy.simulation.failover.faults import FAULTS, FaultKind
+from aether_deploy.simulation.failover.faults import FAULTS
 from aether_deploy.simulation.failover.member import Member
 from aether_deploy.simulation.failover.promises import Event
 from aether_deploy.simulation.failover.rules import PRODUCTION, Rules
@@ -23,7 +23,7 @@ REFUSALS = frozenset(
 DEFERRALS = frozenset({"peer-ahead", "priority", "starting", "primary-alive"})
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class FailoverRun(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one fault. Times are seconds from the fault.
 
     Attributes:
@@ -41,7 +41,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     seed: int
-    fault: str
+    fault: FaultName
     phase_secs: float
     stopped_secs: float | None
     takeover_secs: float | None
@@ -53,7 +53,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...]
 
 
-def simulate_failover(setup: FailoverSetup, *, fault: str, seed: int, rules: Rules = PRODUCTION) -> Run:
+def simulate_failover(setup: FailoverSetup, *, fault: str, seed: int, rules: Rules = PRODUCTION) -> FailoverRun:
     """Let a fault hit a cluster that runs well, and watch until it does again.
 
     Args:
@@ -69,15 +69,12 @@ def simulate_failover(setup: FailoverSetup, *, fault: str, seed: int, rules: Rul
         ValueError: If there is no such fault.
         InvariantError: If a promise was broken, with the seed and the last events.
     """
-    kind = FAULTS.get(fault)
-    if kind is None:
-        raise ValueError(f"no fault is named {fault!r}; {suggestion(fault, FAULTS, 'faults are ' + ', '.join(FAULTS))}")
-    scene = _Scene(setup, fault, kind, seed, rules)
+    scene = _Scene(setup, fault_of(fault), seed, rules)
     scene.play()
     return scene.result()
 
 
-def iterate_failovers(setup: FailoverSetup, *, fault: str, runs: int, seed: int) -> Iterator[Run]:
+def iterate_failovers(setup: FailoverSetup, *, fault: str, runs: int, seed: int) -> Iterator[FailoverRun]:
     """Yield many runs; each has a seed of its own, which follows from ``seed`` and its number."""
     for number in range(runs):
         yield simulate_failover(setup, fault=fault, seed=seed_of(seed, number))
@@ -116,8 +113,9 @@ def build(setup: FailoverSetup, rules: Rules, seed: int) -> Cluster:
 class _Scene:
     """A fault on its way through a cluster."""
 
-    def __init__(self, setup: FailoverSetup, fault: str, kind: FaultKind, seed: int, rules: Rules) -> None:
-        if kind.strike.__name__ == "_region_promoted" and not setup.standby_cluster:
+    def __init__(self, setup: FailoverSetup, fault: FaultName, seed: int, rules: Rules) -> None:
+        kind = FAULTS[fault]
+        if kind.follows and not setup.standby_cluster:
             setup = msgspec.structs.replace(setup, standby_cluster=True)
         self.cluster = build(setup, rules, seed)
         self.cluster.on_ready = self._ready
@@ -175,12 +173,12 @@ class _Scene:
         self.kind.heal(self.cluster, self.target)
         self.cluster.promises.look()
 
-    def result(self) -> Run:
+    def result(self) -> FailoverRun:
         cluster, promises = self.cluster, self.cluster.promises
         lost = promises.lost_writes()
         if lost and cluster.setup.policy.is_synchronous and not promises.dual_primary_secs:
             raise promises.broken(f"{lost} writes were lost that were acknowledged in a synchronous mode")
-        return Run(
+        return FailoverRun(
             seed=self.seed,
             fault=self.fault,
             phase_secs=self.phase,

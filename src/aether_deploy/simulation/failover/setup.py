@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from aether_deploy.failover.policy import FailoverPolicy
-from aether_deploy.failover.timings import StoreKind
+from aether_deploy.failover.timings import StoreKind, store_of
 
 Span = tuple[float, float]
 
@@ -66,6 +66,9 @@ class FailoverSetup(msgspec.Struct, frozen=True, kw_only=True):
         latest_phase: The fault comes within this part of a loop after the leader's last renewal.
         heals_after_secs: When the fault ends; None: as usual for its kind.
         durations: How long things take.
+
+    Raises:
+        ValueError: If there is no such store.
     """
 
     policy: FailoverPolicy
@@ -81,6 +84,10 @@ class FailoverSetup(msgspec.Struct, frozen=True, kw_only=True):
     latest_phase: float = 1.0
     heals_after_secs: float | None = None
     durations: Durations = Durations()
+
+    def __post_init__(self) -> None:
+        """Refuse a store that is unknown before anything runs."""
+        store_of(self.store)
 
     @property
     def names(self) -> tuple[str, ...]:

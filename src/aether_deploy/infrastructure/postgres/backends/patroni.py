@@ -1,24 +1,15 @@
 """Back end ``patroni``: the pods themselves, with the API server of their cluster as Patroni's store."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aether_deploy.config.base import Fault
-from aether_deploy.infrastructure.component import Place, Port
+from aether_deploy.infrastructure.component import FileChange, Place, Port
 from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.infrastructure.objects import (
-    PART,
-    ComponentPod,
-    budget,
-    config_map,
-    network_policy,
-    outside_service,
-    pod_monitor,
-    role,
-    service,
-    service_account,
-    stateful_set,
-)
+from aether_deploy.infrastructure.objects.naming import PART
+from aether_deploy.infrastructure.objects.network import network_policy, outside_service, pod_monitor, service
+from aether_deploy.infrastructure.objects.pods import ComponentPod, budget, stateful_set
+from aether_deploy.infrastructure.objects.rights import config_map, role, service_account
 from aether_deploy.infrastructure.postgres.configuration import (
     API_PORT,
     POST_INIT,
@@ -28,9 +19,8 @@ from aether_deploy.infrastructure.postgres.configuration import (
 )
 from aether_deploy.infrastructure.postgres.containers import container, volumes
 from aether_deploy.infrastructure.postgres.first_user import first_user_script
-from aether_deploy.infrastructure.postgres.groups import SCOPE, Group, groups_in, role_selector, scope_of
-from aether_deploy.infrastructure.postgres.rules import active_region
-from aether_deploy.infrastructure.postgres.runbook import runbooks
+from aether_deploy.infrastructure.postgres.groups import SCOPE, Group, groups_in, role_selector, scope_of, source_host
+from aether_deploy.infrastructure.postgres.runbook import PROMOTE, runbooks
 from aether_deploy.manifest.yaml_text import to_yaml
 from aether_deploy.pods.fragments import content_checksum
 from aether_deploy.pods.parts import IdentityConfig
@@ -41,15 +31,15 @@ if TYPE_CHECKING:
 
 _SQL: Port = ("postgresql", POSTGRES_PORT, "TCP")
 _API: Port = ("api", API_PORT, "TCP")
-_RIGHTS = (
-    # Without delete and deletecollection, which only `patronictl remove` needs.
-    {
-        "apiGroups": [""],
-        "resources": ["configmaps"],
-        "verbs": ["create", "get", "list", "patch", "update", "watch"],
-    },
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "patch", "update", "watch"]},
+RIGHTS = (
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "list", "patch", "watch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "patch", "watch"]},
 )
+"""What Patroni 4.1 asks of an API server when its state lies in ConfigMaps; its manual grants ``update`` besides.
+
+It lists and watches both kinds, makes and patches ConfigMaps, reads the leader's again after a conflict, and patches
+the Pod of its own member (``patroni/dcs/kubernetes.py``). ``patronictl remove`` would need ``deletecollection``.
+"""
 # The API server's address belongs to no pod, so no selector matches it.
 _API_SERVER = {"ports": [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "port": 6443}]}
 
@@ -57,10 +47,23 @@ _API_SERVER = {"ports": [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "
 class PatroniBackend:
     """Renders StatefulSets, and all that their members need."""
 
+    def scope(self, config: "PostgresConfig", region: str) -> str:
+        """Not the component's name: Patroni's ConfigMap is ``<scope>-config``, and ``<component>-config`` is ours."""
+        return f"{config.name}-{region}"
+
+    def credentials(self, config: "PostgresConfig") -> str:
+        return f"{config.name}-credentials"
+
+    def promotion(self, config: "PostgresConfig", estate: Estate) -> str:
+        return f"PATCH its /config with {PROMOTE}"
+
+    def object_changes(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
+        return ()
+
     def secrets(self, config: "PostgresConfig") -> Mapping[str, tuple[str, ...]]:
         rewind = ("rewind-password",) if config.image_kind == "patroni" else ()
         found = {
-            f"{config.name}-credentials": ("password", "username"),
+            self.credentials(config): ("password", "username"),
             f"{config.name}-members": ("replication-password", *rewind, "superuser-password"),
         }
         return found if config.tls is None else {**found, config.tls.secret: ("tls.crt", "tls.key")}
@@ -75,7 +78,7 @@ class PatroniBackend:
         texts[POST_INIT] = first_user_script(config)
         return [
             service_account(config, place),
-            *role(config, place, _RIGHTS),
+            *role(config, place, RIGHTS),
             config_map(config, place, f"{config.name}-config", texts),
             *_services(config, place, groups),
             *(_members(config, place, group, files[group.file]) for group in groups),
@@ -89,20 +92,10 @@ class PatroniBackend:
 
 
 def _file(config: "PostgresConfig", place: Place, group: Group) -> dict[str, Any]:
-    region, source = place.region.code, source_of(config, place)
+    region, source = place.region.code, source_host(config, place.estate, place.region.code)
     if config.image_kind == "spilo":
         return spilo_configuration(config, region, source_host=source)
     return patroni_configuration(config, region, group, namespace=place.namespace, source_host=source)
-
-
-def source_of(config: "PostgresConfig", place: Place) -> str | None:
-    """Return where the cluster at ``place`` streams from; None where it is no standby."""
-    active = active_region(config)
-    if config.standby is None or place.region.code != config.standby.region or config.endpoint is None:
-        return None
-    region = place.estate.region(active or "")
-    words = {"region": active, "environment": place.estate.environment, "cluster": region.cluster if region else ""}
-    return config.endpoint.format_map(words)
 
 
 def _follows(config: "PostgresConfig", place: Place) -> bool:
@@ -172,7 +165,8 @@ def _policy(config: "PostgresConfig", place: Place) -> dict[str, Any]:
         client_ports=[_SQL],
         own_ports=[_SQL, _API],
         metrics_ports=[_API] if scraped else [],
-        outside_ports=[_SQL] if config.expose is not None else [],
+        # Where addresses are named they are let in as clients; else whoever finds the load balancer.
+        outside_ports=[_SQL] if config.expose is not None and not config.network.allow_from else [],
         egress=[_API_SERVER, *(remote if follows else [])],
     )
 

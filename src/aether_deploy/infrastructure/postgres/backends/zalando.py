@@ -4,17 +4,18 @@ The operator runs Patroni with the same settings, as far as its object has them;
 Source: zalando/postgres-operator v2.0.1, ``pkg/apis/acid.zalan.do/v1/postgresql_type.go``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aether_deploy.config.base import Fault
 from aether_deploy.failover.policy import FailoverPolicy
-from aether_deploy.infrastructure.component import Place
+from aether_deploy.infrastructure.component import FileChange, Place
 from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.infrastructure.objects import metadata_of
-from aether_deploy.infrastructure.postgres.backends.patroni import source_of
+from aether_deploy.infrastructure.objects.naming import metadata_of
+from aether_deploy.infrastructure.postgres.changes import of_an_operators_version
 from aether_deploy.infrastructure.postgres.configuration import API_PORT, POSTGRES_PORT
-from aether_deploy.infrastructure.postgres.groups import groups_in, slot_of
+from aether_deploy.infrastructure.postgres.groups import groups_in, slot_of, source_host
+from aether_deploy.infrastructure.postgres.operator_runbook import operator_runbook
 from aether_deploy.infrastructure.postgres.parameters import as_setting, folded
 from aether_deploy.pods.fragments import toleration_fragment
 from aether_deploy.pods.network import INTERNAL_ANNOTATIONS, blocks, dns_egress, pods_of
@@ -42,13 +43,31 @@ _IDENTITY = {"spiloRunAsUser": "run_as_user", "spiloRunAsGroup": "run_as_group",
 class ZalandoBackend:
     """Renders the operator's object, and the rules of the network that it does not make."""
 
+    def scope(self, config: "PostgresConfig", region: str) -> str:
+        """The object's name, in each region the same."""
+        return config.name
+
+    def credentials(self, config: "PostgresConfig") -> str:
+        return _secret(config, config.database)
+
+    def promotion(self, config: "PostgresConfig", estate: Estate) -> str:
+        where = "" if config.standby is None else f" {config.standby.region}"
+        return f"name{where} in regions and publish, so that 'standby' leaves its postgresql object"
+
+    def object_changes(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
+        if after.get("kind") != "postgresql":
+            return ()
+        was, now = (int(body["spec"]["postgresql"]["version"]) for body in (before, after))
+        return () if was == now else (of_an_operators_version(was, now),)
+
     def secrets(self, config: "PostgresConfig") -> Mapping[str, tuple[str, ...]]:
         """The operator takes passwords from Secrets that are there; without them each region would make its own."""
-        users = (*_USERS, config.database)
-        return {_SECRET.format(user=user.replace("_", "-"), cluster=config.name): _KEYS for user in users}
+        return {_secret(config, user): _KEYS for user in (*_USERS, config.database)}
 
     def faults(self, config: "PostgresConfig", estate: Estate) -> Iterator[Fault]:
         yield from _name_faults(config)
+        if config.database in _USERS:
+            yield Fault(("database",), "the operator's own user, and the database's is called like it", "name another")
         yield from _policy_faults(config.failover)
         yield from _lost_fields(config)
         reason = "the operator's pods name no seccomp profile and keep capabilities: namespace "
@@ -63,10 +82,15 @@ class ZalandoBackend:
         return [_cluster(config, place), _policy(config, place)]
 
     def runbooks(self, config: "PostgresConfig", estate: Estate) -> Mapping[str, str]:
-        return {f"{config.name}.md": _RUNBOOK.format(name=config.name, namespace=estate.data_namespace)}
+        return {f"{config.name}.md": operator_runbook(config, estate)}
 
 
 _KEYS = ("password", "username")
+
+
+def _secret(config: "PostgresConfig", user: str) -> str:
+    """Return the Secret of a user, as the operator names it."""
+    return _SECRET.format(user=user.replace("_", "-"), cluster=config.name)
 
 
 def _name_faults(config: "PostgresConfig") -> Iterator[Fault]:
@@ -139,7 +163,7 @@ def _cluster(config: "PostgresConfig", place: Place) -> dict[str, Any]:
         spec["tls"] = {"secretName": config.tls.secret, "certificateFile": "tls.crt", "privateKeyFile": "tls.key"}
     if config.annotations:
         spec["podAnnotations"] = dict(sorted(config.annotations.items()))
-    source = source_of(config, place)
+    source = source_host(config, place.estate, place.region.code)
     if source is not None:
         spec["standby"] = {
             "standby_host": source,
@@ -238,7 +262,7 @@ def _policy(config: "PostgresConfig", place: Place) -> dict[str, Any]:
     ]
     if config.network.allow_to:
         egress.append({"to": blocks(config.network.allow_to)})
-    elif source_of(config, place) is not None:
+    elif source_host(config, place.estate, place.region.code) is not None:
         egress.append({"ports": [sql]})
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -253,20 +277,5 @@ _OPERATOR = [
     {"namespaceSelector": {}, "podSelector": {"matchLabels": {key: "postgres-operator"}}}
     for key in ("app.kubernetes.io/name", "name")
 ]
-
-_RUNBOOK = """\
-# {name}: by hand
-
-Zalando's operator brings every change of the object `postgresql/{name}` in namespace `{namespace}` to the running
-cluster, settings of Patroni too: nothing is to be patched by hand.
-
-```sh
-kubectl -n {namespace} get postgresql {name}
-kubectl -n {namespace} exec {name}-0 -c postgres -- patronictl list
-kubectl -n {namespace} exec {name}-0 -c postgres -- patronictl switchover --candidate {name}-1 --force
-```
-
-A standby is promoted by taking `standby` out of the object of its region: name that region in `regions`, and publish.
-"""
 
 BACKEND = ZalandoBackend()

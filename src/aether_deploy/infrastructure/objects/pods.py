@@ -1,32 +1,24 @@
-"""Objects that components of all kinds are made of, hardened alike."""
+"""What makes a component's pods: StatefulSets and CronJobs, hardened alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from aether_deploy.infrastructure.component import ComponentConfig, Place, Port
-from aether_deploy.manifest.labels import POD_INDEX, object_labels, selector_labels
+from aether_deploy.infrastructure.component import ComponentConfig, Place
+from aether_deploy.infrastructure.objects.naming import labels_of, metadata_of, part_labels
+from aether_deploy.manifest.labels import selector_labels
 from aether_deploy.placement.config import TopologyConfig, affinity_fragment
 from aether_deploy.pods.fragments import container_security, pod_security, toleration_fragment
-from aether_deploy.pods.network import (
-    INTERNAL_ANNOTATIONS,
-    blocks,
-    dns_egress,
-    monitoring_ingress,
-    pods_of,
-    policy_body,
-)
 from aether_deploy.pods.parts import IdentityConfig
 from aether_deploy.pods.storage import PvcConfig
-from aether_deploy.pods.waivers import WAIVERS, joined_annotations, waiver_annotations
+from aether_deploy.pods.waivers import WAIVERS, waiver_annotations
 from aether_deploy.quantities import canonical
 
-PART = "aether.io/part"
-"""Label that tells the StatefulSets and Jobs of one component apart; its value is their name."""
-
 HOST = "kubernetes.io/hostname"
+
 ZONE = "topology.kubernetes.io/zone"
+
 CLAIM = "data"
 """Name of the claim template, and of the volume, that holds a component's data."""
 
@@ -49,7 +41,6 @@ class ComponentPod(msgspec.Struct, frozen=True, kw_only=True):
         writable_root: Whether the image writes into its root.
         share_processes: Whether its containers see, and may signal, each other's processes.
         restart: When a container that ends is started again; left out, always.
-        min_ready_secs: A new pod counts after being ready this long, seconds.
     """
 
     part: str
@@ -66,36 +57,6 @@ class ComponentPod(msgspec.Struct, frozen=True, kw_only=True):
     writable_root: bool = False
     share_processes: bool = False
     restart: Literal["OnFailure", "Never"] | None = None
-
-
-def metadata_of(
-    config: ComponentConfig,
-    place: Place,
-    name: str | None = None,
-    *,
-    annotations: Mapping[str, str] | None = None,
-    labels: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Return the metadata of one of the component's objects."""
-    metadata: dict[str, Any] = {
-        "name": name or config.name,
-        "namespace": place.namespace,
-        "labels": _labels(config, place, labels or {}),
-    }
-    said = joined_annotations(config.annotations, annotations or {})
-    if said:
-        metadata["annotations"] = dict(sorted(said.items()))
-    return metadata
-
-
-def _labels(config: ComponentConfig, place: Place, more: Mapping[str, str]) -> dict[str, str]:
-    own = object_labels(config.name, component=config.KIND_NAME, system=place.estate.system, own=config.labels)
-    return dict(sorted({**own, **more}.items()))
-
-
-def part_labels(config: ComponentConfig, part: str) -> dict[str, str]:
-    """Return the labels by which a StatefulSet of the component finds its pods."""
-    return {**selector_labels(config.name), PART: part}
 
 
 def stateful_set(
@@ -211,7 +172,7 @@ def pod_template(config: ComponentConfig, place: Place, pod: ComponentPod) -> di
     if pod.checksum is not None:
         annotations["checksum/config"] = pod.checksum
     labels = {**part_labels(config, pod.part), **pod.labels}
-    metadata: dict[str, Any] = {"labels": _labels(config, place, labels)}
+    metadata: dict[str, Any] = {"labels": labels_of(config, place, labels)}
     if annotations:
         metadata["annotations"] = dict(sorted(annotations.items()))
     return {"metadata": metadata, "spec": _pod_spec(config, pod)}
@@ -266,107 +227,6 @@ def _spread(config: ComponentConfig, pod: ComponentPod) -> list[dict[str, Any]]:
     return [zones, hosts]
 
 
-def service(
-    config: ComponentConfig,
-    place: Place,
-    name: str,
-    ports: Iterable[Port],
-    *,
-    selector: Mapping[str, str] | None = None,
-    headless: bool = False,
-) -> dict[str, Any]:
-    """Return a Service inside the cluster; a headless one names pods that are not ready, too."""
-    found = {**selector_labels(config.name), **(selector or {})}
-    listed = [_port(each) for each in ports]
-    spec: dict[str, Any] = (
-        {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": found, "ports": listed}
-        if headless
-        else {"type": "ClusterIP", "selector": found, "ports": listed}
-    )
-    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata_of(config, place, name), "spec": spec}
-
-
-def _port(port: Port) -> dict[str, Any]:
-    name, number, protocol = port
-    return {"name": name, "port": number, "targetPort": name, "protocol": protocol}
-
-
-def outside_service(
-    config: ComponentConfig, place: Place, name: str, ports: Iterable[Port], *, selector: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return a Service for other regions, as ``expose`` says."""
-    expose = config.expose
-    assert expose is not None
-    annotations = dict(expose.annotations)
-    if expose.internal:
-        annotations = {**INTERNAL_ANNOTATIONS.get(place.surroundings.provider or "", {}), **annotations}
-    waived = {"per_pod": POD_INDEX in selector, "node_port": expose.type == "NodePort"}
-    reasons = {waiver: config.waivers.get(waiver) for waiver, deviates in waived.items() if deviates}
-    annotations |= waiver_annotations(reasons, "outside_service")
-    spec: dict[str, Any] = {"type": expose.type}
-    if expose.external_traffic_policy is not None:
-        spec["externalTrafficPolicy"] = expose.external_traffic_policy
-    spec |= {
-        "selector": {**selector_labels(config.name), **selector},
-        "ports": [_port(each) for each in ports if each[0] in expose.ports],
-    }
-    metadata = metadata_of(config, place, name, annotations=annotations)
-    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
-
-
-def network_policy(
-    config: ComponentConfig,
-    place: Place,
-    *,
-    client_ports: Iterable[Port],
-    own_ports: Iterable[Port] = (),
-    metrics_ports: Iterable[Port] = (),
-    outside_ports: Iterable[Port] = (),
-    egress: Sequence[dict[str, Any]] = (),
-) -> dict[str, Any]:
-    """Return the policy of the component's pods: what its users, its own pods and monitoring need, no more.
-
-    Args:
-        config: The component.
-        place: Where it runs.
-        client_ports: What its users call.
-        own_ports: What its own pods call among each other.
-        metrics_ports: What Prometheus scrapes.
-        outside_ports: What other regions call; from ``network.allow_from``, or from anywhere where that is empty.
-        egress: What its pods call beyond DNS and each other.
-    """
-    own = pods_of_component(config)
-    ingress: list[dict[str, Any]] = []
-    around = place.surroundings
-    clients = [pods_of(peer) for peer in around.used_by]
-    if clients and (ports := policy_ports(client_ports)):
-        ingress.append({"from": clients, "ports": ports})
-    among = policy_ports([*own_ports])
-    if among:
-        ingress.append({"from": [own], "ports": among})
-    if scraped := policy_ports(metrics_ports):
-        ingress.append(monitoring_ingress(around.monitoring_namespace, scraped))
-    allowed = blocks(config.network.allow_from)
-    if outside := policy_ports(outside_ports):
-        ingress.append({**({"from": allowed} if allowed else {}), "ports": outside})
-    if allowed and (ports := policy_ports(client_ports)):
-        ingress.append({"from": allowed, "ports": ports})
-    leaving = [dns_egress(), *([{"to": [own], "ports": among}] if among else []), *egress]
-    if config.network.allow_to:
-        leaving.append({"to": blocks(config.network.allow_to)})
-    return policy_body(metadata_of(config, place), config.name, ingress, leaving)
-
-
-def pods_of_component(config: ComponentConfig) -> dict[str, Any]:
-    """Return all pods of the component as a peer of a network rule."""
-    return {"podSelector": {"matchLabels": selector_labels(config.name)}}
-
-
-def policy_ports(ports: Iterable[Port]) -> list[dict[str, Any]]:
-    """Return ports as a network rule has them."""
-    return [{"protocol": protocol, "port": number} for _, number, protocol in ports]
-
-
 def budget(
     config: ComponentConfig, place: Place, *, name: str | None = None, selector: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
@@ -381,61 +241,3 @@ def budget(
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }
-
-
-def service_account(config: ComponentConfig, place: Place, name: str | None = None) -> dict[str, Any]:
-    """Return a ServiceAccount whose token no pod gets unasked."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": metadata_of(config, place, name),
-        "automountServiceAccountToken": False,
-    }
-
-
-def role(
-    config: ComponentConfig, place: Place, rules: Sequence[Mapping[str, Any]], *, name: str | None = None
-) -> list[dict[str, Any]]:
-    """Return a Role with ``rules``, and what binds it to the component's ServiceAccount."""
-    metadata = metadata_of(config, place, name)
-    group = "rbac.authorization.k8s.io"
-    subject = {"kind": "ServiceAccount", "name": metadata["name"], "namespace": place.namespace}
-    return [
-        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": [dict(each) for each in rules]},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": metadata_of(config, place, name),
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": metadata["name"]},
-            "subjects": [subject],
-        },
-    ]
-
-
-def config_map(config: ComponentConfig, place: Place, name: str, data: Mapping[str, str]) -> dict[str, Any]:
-    """Return a ConfigMap; Flux would replace ``${...}`` in it, so it is told not to."""
-    annotations = {"kustomize.toolkit.fluxcd.io/substitute": "disabled"}
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata_of(config, place, name, annotations=annotations),
-        "data": dict(sorted(data.items())),
-    }
-
-
-def pod_monitor(config: ComponentConfig, place: Place, port: str, path: str = "/metrics") -> list[dict[str, Any]]:
-    """Return the PodMonitor of the component's pods; none where monitoring is off."""
-    interval = place.surroundings.scrape_interval_secs
-    if interval is None:
-        return []
-    return [
-        {
-            "apiVersion": "monitoring.coreos.com/v1",
-            "kind": "PodMonitor",
-            "metadata": metadata_of(config, place),
-            "spec": {
-                "selector": {"matchLabels": selector_labels(config.name)},
-                "podMetricsEndpoints": [{"port": port, "path": path, "interval": f"{interval}s"}],
-            },
-        }
-    ]

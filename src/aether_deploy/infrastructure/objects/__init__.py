@@ -1,0 +1,1 @@
+"""Objects that components of all kinds are made of, hardened alike."""
