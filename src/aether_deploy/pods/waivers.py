@@ -126,6 +126,16 @@ WAIVERS: dict[str, Waiver] = {
         reason="the pods call the API server",
         workload=Checks(checkov=("CKV_K8S_38",), polaris=("automountServiceAccountToken",)),
     ),
+    "sidecar_probes": Waiver(
+        meaning="a container beside that of a component has no probes",
+        reason="it is started again when it ends, and nobody asks it",
+        workload=Checks(
+            checkov=("CKV_K8S_8", "CKV_K8S_9"),
+            kube_linter=("no-liveness-probe", "no-readiness-probe"),
+            polaris=("livenessProbeMissing", "readinessProbeMissing"),
+        ),
+        components_only=True,
+    ),
     "single_replica": Waiver(
         meaning="one pod may be all there is",
         reason="one pod is enough",

@@ -107,6 +107,8 @@ def _stateful_set(config: "NatsConfig", place: Place, datacenter: Datacenter, he
         pvc=config.pvc,
         service=f"{config.name}-headless",
         on_delete=config.update.strategy == "OnDelete",
+        # A server takes logins from variables in its file, and from nowhere else but the file itself.
+        deviations=("secret_variables", *(("sidecar_probes",) if len(containers) > 1 else ())),
     )
 
 
