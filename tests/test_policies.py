@@ -83,8 +83,9 @@ def test_an_example_passes_with_every_object(example: Path, judge: str) -> None:
     tree, clusters = render_tree(judgement.platforms, judgement.files)
 
     units = {
-        unit.path: {f"{unit.path}/{file.path}": file.text for file in unit.files if file.kind != "Kustomization"}
+        unit.path: {f"{unit.path}/{file.path}": file.text for file in unit.files if file.name is not None}
         for unit in tree.units
+        if any(file.name is not None for file in unit.files)  # a runbook is no manifest
     }
     # kube-score looks for pods and policies in everything that it is given, so it gets one cluster at a time.
     groups = (
