@@ -25,7 +25,8 @@ from tests.lab_cases import in_namespace
 from tests.patroni_cases import database_programs
 from tests.postgres_cases import PATRONI, STANDBY, Body, config, estate, place
 
-pytestmark = pytest.mark.real
+# These take minutes; that a rendered cluster boots at all is seen by test_lab_patroni_kubernetes.
+pytestmark = [pytest.mark.real, pytest.mark.failover]
 
 MEMBERS = 2
 FAST = {"ttl": 20, "loop_wait": 2, "retry_timeout": 3}
@@ -279,7 +280,6 @@ def regions(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactor
             source.stop()
 
 
-@pytest.mark.failover
 def test_a_standby_follows_by_the_declared_slot_and_no_service_for_writes_finds_it(
     regions: tuple[Cluster, Cluster],
 ) -> None:
@@ -295,7 +295,6 @@ def test_a_standby_follows_by_the_declared_slot_and_no_service_for_writes_finds_
     assert "read-only transaction" in standby.sql(leader, "CREATE TABLE no (x int)")
 
 
-@pytest.mark.failover
 def test_one_patch_promotes_the_standby_and_its_service_for_writes_finds_it(regions: tuple[Cluster, Cluster]) -> None:
     source, standby = regions
     (primary,), (leader,) = source.members, standby.members
