@@ -7,7 +7,9 @@ from typing import Any
 from aether_deploy import DeploymentConfig
 from aether_deploy.fleet.bundle import render_manifests
 from aether_deploy.lab.applying import Applied, apply_manifests
+from aether_deploy.lab.building import BuildError
 from aether_deploy.lab.control_plane import ControlPlane
+from aether_deploy.lab.crds import CustomKind, bring_definition, install_definitions
 from aether_deploy.lab.flags import Pace
 from aether_deploy.lab.nodes import fake_nodes
 from aether_deploy.lab.programs import NEWEST, MissingProgramsError
@@ -43,6 +45,16 @@ def boot_for_tests(
         miss(str(error))
     with plane:
         yield plane
+
+
+def teach_kinds(plane: ControlPlane, kinds: Sequence[CustomKind]) -> None:
+    """Make custom kinds known to a control plane, or end the calling test where a definition cannot be had."""
+    for custom in kinds:
+        try:
+            bring_definition(custom)
+        except BuildError as error:
+            miss(str(error))
+    assert install_definitions(plane, kinds) == tuple(kinds)
 
 
 def namespace_body(name: str) -> dict[str, Any]:

@@ -16,16 +16,14 @@ from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.gitops.render import render_clusters
 from aether_deploy.lab.applying import Applied, apply_manifests, changed_by_second_apply
 from aether_deploy.lab.assumed import give_assumed, in_pools
-from aether_deploy.lab.building import BuildError
 from aether_deploy.lab.control_plane import ControlPlane
-from aether_deploy.lab.crds import CUSTOM_KINDS, bring_definition, install_definitions
+from aether_deploy.lab.crds import CUSTOM_KINDS
 from aether_deploy.lab.nodes import ZONE, FakeNode
 from aether_deploy.lab.watching import PodWatch
 from aether_deploy.manifest.comparison import differences
 from aether_deploy.manifest.value import Manifest
 from tests.bundle_cases import CASES, BundleCase
-from tests.lab_cases import in_namespace, workload
-from tests.real import miss
+from tests.lab_cases import in_namespace, teach_kinds, workload
 from tests.test_golden import EXAMPLES
 
 pytestmark = pytest.mark.real
@@ -63,12 +61,7 @@ CLUSTERS = clusters_of_examples()
 @pytest.fixture(scope="module")
 def plane(control_plane: ControlPlane) -> ControlPlane:
     """Return the control plane, which knows every custom kind that we render."""
-    for custom in CUSTOM_KINDS:
-        try:
-            bring_definition(custom)
-        except BuildError as error:
-            miss(str(error))
-    assert install_definitions(control_plane, CUSTOM_KINDS) == CUSTOM_KINDS
+    teach_kinds(control_plane, CUSTOM_KINDS)
     return control_plane
 
 

@@ -7,14 +7,14 @@ import pytest
 
 from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.lab.applying import Applied, apply_manifests, changed_by_second_apply
-from aether_deploy.lab.building import BuildError
 from aether_deploy.lab.control_plane import ControlPlane
-from aether_deploy.lab.crds import CUSTOM_KINDS, bring_definition, install_definitions
+from aether_deploy.lab.crds import CUSTOM_KINDS
 from aether_deploy.lab.watching import PodWatch
 from aether_deploy.manifest.yaml_text import to_yaml
 from tests.component_cases import CASES, clusters_of, data_of
+from tests.lab_cases import teach_kinds
 from tests.policies import JUDGES
-from tests.real import miss, need_program
+from tests.real import need_program
 from tests.test_lab_admission import PODS_SECS, later_faults, refused_pods
 
 pytestmark = pytest.mark.real
@@ -32,12 +32,7 @@ def cluster_of(kind: str, title: str, place: int) -> RenderedCluster:
 @pytest.fixture(scope="module")
 def plane(control_plane: ControlPlane) -> ControlPlane:
     """Return the control plane, which knows every custom kind that we render."""
-    for custom in CUSTOM_KINDS:
-        try:
-            bring_definition(custom)
-        except BuildError as error:
-            miss(str(error))
-    assert install_definitions(control_plane, CUSTOM_KINDS) == CUSTOM_KINDS
+    teach_kinds(control_plane, CUSTOM_KINDS)
     return control_plane
 
 

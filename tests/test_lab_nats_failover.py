@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from aether_deploy.infrastructure.nats.quorum import STEP_DOWN_SECS_MAX, Fate, Seconds, catch_up_secs, fate_of, shape_of
+from aether_deploy.infrastructure.nats.quorum import STEP_DOWN_SECS_MAX, Fate, catch_up_secs, fate_of, shape_of
 from aether_deploy.lab.nats.supercluster import Supercluster
+from aether_deploy.timespan import TimeSpan
 from tests.nats_cases import MATCHES, TELEMETRY, THREE, TWO, WITNESS, alone, estate, nats, region
 from tests.nats_clients import (
     bodies_of,
@@ -48,7 +49,7 @@ def predicted(servers: Supercluster, **failure: Any) -> Fate:
     return fate_of(shape_of(servers.config, servers.estate), **failure)
 
 
-def within(secs: float, rule: Seconds | None) -> bool:
+def within(secs: float, rule: TimeSpan | None) -> bool:
     assert rule is not None
     return secs <= rule.worst + SLACK_SECS
 

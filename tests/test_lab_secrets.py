@@ -5,13 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from aether_deploy.lab.applying import MANAGER, apply_manifests, changed_by_second_apply
-from aether_deploy.lab.building import BuildError
 from aether_deploy.lab.client import ApiError
 from aether_deploy.lab.control_plane import ControlPlane
-from aether_deploy.lab.crds import CUSTOM_KINDS, bring_definition, install_definitions
+from aether_deploy.lab.crds import CUSTOM_KINDS
 from aether_deploy.manifest.value import Manifest
-from tests.lab_cases import in_namespace
-from tests.real import miss
+from tests.lab_cases import in_namespace, teach_kinds
 from tests.secret_cases import FETCHED, platform
 from tests.test_secrets import carried, rendered
 
@@ -24,12 +22,7 @@ KEYS = [{"name": "tls.key", "property": "key"}]
 @pytest.fixture(scope="module")
 def plane(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     """Return the control plane, which knows the kinds and has the namespace."""
-    for custom in KINDS:
-        try:
-            bring_definition(custom)
-        except BuildError as error:
-            miss(str(error))
-    assert install_definitions(control_plane, KINDS) == KINDS
+    teach_kinds(control_plane, KINDS)
     with in_namespace(control_plane, "aether-prod"):
         yield control_plane
 

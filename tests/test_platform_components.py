@@ -202,3 +202,15 @@ def test_an_endpoint_is_a_name_without_scheme_and_port(endpoint: str, reason: st
     found = said(ACCOUNTS.replace("accounts.{region}.example.com", endpoint))
 
     assert [text.partition("\n")[0] for text in found] == [f"$.components[0].endpoint: is '{endpoint}'; {reason}"]
+
+
+def test_files_in_the_way_of_credentials_are_told_of_every_workload() -> None:
+    clash = "secret_files: [{name: mine, secret: mine, path: /run/aether/secrets/accounts/mine}]"
+    both = f"services: [{{name: gateway, {clash}}}, {{name: matchmaking, uses: [accounts], {clash}}}]"
+
+    found = said(ACCOUNTS, both)
+
+    assert [text.partition(": ")[0] for text in found if "warning" not in text] == [
+        "$.services[0].uses",
+        "$.services[1].uses",
+    ]

@@ -246,20 +246,12 @@ class ListNode(Node):
     def _with_words(self, raw: Sequence[object], path: Path, sink: Sink) -> list[object]:
         """Report items without the word that tells their class, which may be slips of a name, and return the others."""
         assert isinstance(self.item, TaggedNode)
-        field, types = self.item.tagged.field, self.item.tagged.types()
-        named = [self.keyed.key_of(each) for each in raw if self.item.chosen(each)] if self.keyed else []
-        kept: list[object] = []
-        for index, each in enumerate(raw):
-            if not isinstance(each, Mapping) or field in each:
-                kept.append(each)
-                continue
-            key = self.keyed.key_of(each) if self.keyed else None
-            fix = f"add {field}: one of {', '.join(types)}"
-            if isinstance(key, str) and (close := did_you_mean(key, [name for name in named if isinstance(name, str)])):
-                fix = f"did you mean '{close}', which is there? Something new needs {field}: one of {', '.join(types)}"
-            sink.fault((path, index), f"lacks '{field}'", fix)
-            kept.append(FAULTY)
-        return kept
+        keys = [self.keyed.key_of(each) if self.keyed else None for each in raw]
+        there = [key for key, each in zip(keys, raw, strict=True) if isinstance(key, str) and self.item.chosen(each)]
+        return [
+            self.item.refuse_wordless((path, index), sink, key, there) if self.item.is_wordless(each) else each
+            for index, (key, each) in enumerate(zip(keys, raw, strict=True))
+        ]
 
     def _repeats(self, raw: list[object] | tuple[object, ...], path: Path, sink: Sink) -> bool:
         assert self.keyed is not None
@@ -345,12 +337,24 @@ class TaggedNode(Node):
             return node.read(raw, path, sink)
         if not isinstance(raw, Mapping):
             return self.refuse(raw, path, sink, "write a mapping: { ... }")
-        field, known = self.tagged.field, ", ".join(self.tagged.types())
-        if field not in raw:
-            return sink.fault(path, f"lacks '{field}'", f"add {field}: one of {known}")
+        if self.is_wordless(raw):
+            return self.refuse_wordless(path, sink)
+        field, types = self.tagged.field, self.tagged.types()
         word = raw[field]
-        fix = suggestion(str(word), self.tagged.types(), f"known are {known}")
+        fix = suggestion(str(word), types, f"known are {', '.join(types)}")
         return sink.fault((path, field), f"no {field} that is known", fix, value=shown(word))
+
+    def is_wordless(self, raw: object) -> bool:
+        """Return whether a mapping lacks the word that tells its class."""
+        return isinstance(raw, Mapping) and self.tagged.field not in raw
+
+    def refuse_wordless(self, path: Path, sink: Sink, key: object = None, there: Sequence[str] = ()) -> Faulty:
+        """Report a mapping without the word; where it is called nearly as one that is ``there``, that may be meant."""
+        field = self.tagged.field
+        needed = f"{field}: one of {', '.join(self.tagged.types())}"
+        close = did_you_mean(key, there) if isinstance(key, str) else None
+        fix = f"did you mean '{close}', which is there? Something new needs {needed}" if close else f"add {needed}"
+        return sink.fault(path, f"lacks '{field}'", fix)
 
 
 class VerbatimNode(Node):

@@ -9,8 +9,7 @@ import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import yaml
@@ -21,7 +20,7 @@ from aether_deploy.lab.autoscaler_record import AutoscalerRecord
 from aether_deploy.lab.client import ApiError, Body, Client
 from aether_deploy.lab.control_plane import USER, ControlPlane
 from aether_deploy.lab.exporters import TARGETS, Exporters
-from aether_deploy.lab.interrupts import deferred
+from aether_deploy.lab.life import Booted
 from aether_deploy.lab.metrics_flags import (
     NAMESPACE,
     Cadence,
@@ -45,7 +44,7 @@ _START_SECS = 60.0
 _NOT_YET = (404, 503)
 
 
-class MetricsChain:
+class MetricsChain(Booted):
     """The chain beside one control plane, within its block.
 
         with ControlPlane("v1.37.2") as plane, MetricsChain(plane, adapter=ADAPTER_CONFIG) as chain:
@@ -94,39 +93,23 @@ class MetricsChain:
 
     # --- life
 
-    def __enter__(self) -> Self:
+    def _end(self) -> None:
         try:
-            self._begun = True
-            self._boot()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End everything; safe to call twice. Ctrl-C waits until it is done."""
-        with deferred():
-            try:
-                if self._begun:
-                    self._unregister()
-            finally:
-                for daemon in self._daemons.values():
-                    daemon.kill()
-                for daemon in self._daemons.values():
-                    daemon.reap()
-                self._daemons.clear()
-                self._servers.close()
-                for each in self._held:
-                    each.close()
-                self._held.clear()
-                if self._begun:
-                    shutil.rmtree(self._plane.folder / "metrics", ignore_errors=True)
-                    self._begun = False
+            if self._begun:
+                self._unregister()
+        finally:
+            for daemon in self._daemons.values():
+                daemon.kill()
+            for daemon in self._daemons.values():
+                daemon.reap()
+            self._daemons.clear()
+            self._servers.close()
+            for each in self._held:
+                each.close()
+            self._held.clear()
+            if self._begun:
+                shutil.rmtree(self._plane.folder / "metrics", ignore_errors=True)
+                self._begun = False
 
     def check(self) -> None:
         """Raise if a program of the chain or of the control plane has ended by itself.
@@ -197,6 +180,7 @@ class MetricsChain:
     # --- boot
 
     def _boot(self) -> None:
+        self._begun = True
         keys, admin, at = self._plane.folder, self._plane.kubeconfig, self._plane.folder / "metrics"
         at.mkdir()
         ports, self._held = free_ports(4)

@@ -22,6 +22,7 @@ from aether_deploy.problems import suggestion
 if TYPE_CHECKING:
     from aether_deploy.fleet.config import DeploymentConfig
     from aether_deploy.platform.config import Platform
+    from aether_deploy.platform.placing import EntryView
 
 Component = Annotated[Any, Tagged("kind", component_types, UnreadComponent.of)]
 Steps = tuple[str | int, ...]
@@ -66,11 +67,8 @@ def components_at(platform: "Platform", site: Site) -> list[ComponentConfig]:
 
 
 def _runs_at(platform: "Platform", component: ComponentConfig, site: Site) -> bool:
-    if site.witness:
-        return any(each.cluster == site.cluster for each in component.witnesses(platform.estate))
-    return site.region.code in component.placed_in(platform.estate) or any(
-        each.cluster == site.cluster for each in component.witnesses(platform.estate)
-    )
+    placed = not site.witness and site.region.code in component.placed_in(platform.estate)
+    return placed or any(each.cluster == site.cluster for each in component.witnesses(platform.estate))
 
 
 def witness_clusters(platform: "Platform") -> Iterator[tuple[RegionConfig, str]]:
@@ -179,20 +177,26 @@ def component_regions_exist(self: "Platform") -> Iterator[Fault]:
             )
 
 
+def placed_faults(platform: "Platform") -> list[tuple[Fault, ...]]:
+    """Return what is wrong with each component where it is to run, in file order."""
+    return [
+        tuple(each.faults(platform.estate)) if each.enabled and each.placed_in(platform.estate) else ()
+        for each in platform.components
+    ]
+
+
 def components_are_sound(self: "Platform") -> Iterator[Fault]:
-    for place, component in enumerate(self.components):
-        if component.enabled and component.placed_in(self.estate):
-            for fault in component.faults(self.estate):
-                yield msgspec.structs.replace(fault, at=("components", place, *fault.at))
+    for place, faults in enumerate(self.component_faults):
+        yield from (msgspec.structs.replace(fault, at=("components", place, *fault.at)) for fault in faults)
 
 
 def component_names_fit(self: "Platform") -> Iterator[Fault]:
     """Look at the names that objects really get, where a name is long enough for the question to arise."""
-    for place, component in enumerate(self.components):
-        longest = max((len(each.name) for each in self.estate.datacenters), default=0)
-        if len(component.name) + longest + _LONGEST_ENDING <= CONTROLLER_NAME_MAX or _is_faulty(self, component):
+    longest = max((len(each.name) for each in self.estate.datacenters), default=0)
+    for place, component in _rendered(self):
+        if len(component.name) + longest + _LONGEST_ENDING <= CONTROLLER_NAME_MAX:
             continue
-        found = {(body["kind"], body["metadata"]["name"]) for body in _bodies(self, component)}
+        found = _names(self, component)
         over = sorted((name_max(kind) - len(name), kind, name) for kind, name in found if len(name) > name_max(kind))
         if over:
             less, kind, name = over[0]
@@ -203,34 +207,34 @@ def component_names_fit(self: "Platform") -> Iterator[Fault]:
 _LONGEST_ENDING = len("-headless-00")
 
 
-def _is_faulty(platform: "Platform", component: ComponentConfig) -> bool:
-    if isinstance(component, UnreadComponent):
-        return True
-    return any(fault.severity == "error" for fault in component.faults(platform.estate))
+def _rendered(platform: "Platform") -> list[tuple[int, ComponentConfig]]:
+    """Return the components that can be rendered, each with its place."""
+    return [
+        (place, each)
+        for place, (each, faults) in enumerate(zip(platform.components, platform.component_faults, strict=True))
+        if each.placed_in(platform.estate) and not any(fault.severity == "error" for fault in faults)
+    ]
 
 
-def _bodies(platform: "Platform", component: ComponentConfig) -> Iterator[Mapping[str, Any]]:
-    """Yield the component's objects in all clusters, as they are where nobody uses it."""
-    for site in platform.sites:
-        if component in components_at(platform, site):
-            yield from component.render(place_of(platform, site, Surroundings(kubernetes=site.kubernetes)))
+def _names(platform: "Platform", component: ComponentConfig) -> set[tuple[str, str]]:
+    """Return kind and name of the component's objects in all clusters."""
+    return {
+        (body["kind"], body["metadata"]["name"])
+        for site in platform.sites
+        if _runs_at(platform, component, site)
+        for body in component.render(place_of(platform, site, Surroundings(kubernetes=site.kubernetes)))
+    }
 
 
 def component_objects_are_told_apart(self: "Platform") -> Iterator[Fault]:
     """Look at components of which one's name begins as the other's: ``accounts`` and ``accounts-repl``."""
-    for place, component in enumerate(self.components):
-        for other in self.components:
-            if component is other or not component.name.startswith(f"{other.name}-"):
-                continue
-            if any(_is_faulty(self, each) for each in (component, other)):
-                continue
-            own, others = (
-                {(body["kind"], body["metadata"]["name"]) for body in _bodies(self, each)}
-                for each in (component, other)
-            )
-            for kind, name in sorted(own & others)[:1]:
-                reason = f"its {kind} '{name}' is one of '{other.name}' too"
-                yield Fault(("components", place, "name"), reason, "give it another name", component.name)
+    rendered = _rendered(self)
+    for place, component in rendered:
+        for _, other in rendered:
+            if component.name.startswith(f"{other.name}-"):
+                for kind, name in sorted(_names(self, component) & _names(self, other))[:1]:
+                    reason = f"its {kind} '{name}' is one of '{other.name}' too"
+                    yield Fault(("components", place, "name"), reason, "give it another name", component.name)
 
 
 def component_balancers_stay_internal(self: "Platform") -> Iterator[Fault]:
@@ -253,16 +257,18 @@ def component_balancers_stay_internal(self: "Platform") -> Iterator[Fault]:
 def credentials_have_room(self: "Platform") -> Iterator[Fault]:
     """A workload's own Secret files must not stand where the credentials of what it uses go."""
     for view in self.entries:
-        for code in view.regions:
-            config = self.expanded_in(view.at, code).config
-            if config is None:
-                continue
-            for file in credential_files(self, config):
-                taken = next((own for own in config.secret_files if _in_the_way(own, file)), None)
-                if taken is not None:
-                    reason = f"its secret_files has '{taken.name}' where the credentials of what it uses go"
-                    yield Fault((*view.at, "uses"), reason, "give that file another name and path")
-                    return
+        taken = next(_files_in_the_way(self, view), None)
+        if taken is not None:
+            reason = f"its secret_files has '{taken}' where the credentials of what it uses go"
+            yield Fault((*view.at, "uses"), reason, "give that file another name and path")
+
+
+def _files_in_the_way(platform: "Platform", view: "EntryView") -> Iterator[str]:
+    for code in view.regions:
+        config = platform.expanded_in(view.at, code).config
+        if config is not None:
+            given = credential_files(platform, config)
+            yield from (own.name for file in given for own in config.secret_files if _in_the_way(own, file))
 
 
 def _in_the_way(own: SecretFile, given: SecretFile) -> bool:
@@ -270,11 +276,6 @@ def _in_the_way(own: SecretFile, given: SecretFile) -> bool:
     return (
         own.name == given.name or f"{own.path}/".startswith(f"{given.path}/") or given.path.startswith(f"{own.path}/")
     )
-
-
-def component_named(components: Iterable[ComponentConfig], name: str) -> ComponentConfig | None:
-    """Return the component of that name; None where there is none."""
-    return next((each for each in components if each.name == name), None)
 
 
 def names_of_components(platform: "Platform") -> Mapping[str, Mapping[str, Any]]:

@@ -15,7 +15,7 @@ from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.platform import components as data_plane
 from aether_deploy.platform import references
 from aether_deploy.platform import secrets as used_secrets
-from aether_deploy.platform.components import Component, component_named, credential_files, estate_of
+from aether_deploy.platform.components import Component, credential_files, estate_of, placed_faults
 from aether_deploy.platform.expansion import PLACEMENT_FIELDS, Expanded, entry_layers, expand_entry, iterate_entries
 from aether_deploy.platform.gitops_config import GitOpsConfig, pieces_are_told_apart
 from aether_deploy.platform.parts import (
@@ -130,7 +130,16 @@ class Platform(Config, dict=True):
 
     def component(self, name: str) -> ComponentConfig | None:
         """Return the component of that name; None where there is none."""
-        return component_named(self.components, name)
+        return self.components_by_name.get(name)
+
+    @cached_property
+    def components_by_name(self) -> dict[str, ComponentConfig]:
+        return {component.name: component for component in self.components}
+
+    @cached_property
+    def component_faults(self) -> list[tuple[Fault, ...]]:
+        """What is wrong with each component where it is to run, in file order."""
+        return placed_faults(self)
 
     @cached_property
     def entries(self) -> list[EntryView]:

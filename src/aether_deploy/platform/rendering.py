@@ -1,6 +1,6 @@
 """A platform becomes manifests: for each cluster, the cluster's own objects and one folder per workload."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,19 @@ from aether_deploy.manifest.labels import system_labels
 from aether_deploy.manifest.value import Manifest, in_apply_order
 from aether_deploy.platform.components import (
     component_peer,
-    component_secrets,
     components_at,
     endpoint_of,
     place_of,
     server_of,
 )
 from aether_deploy.platform.config import Platform
+from aether_deploy.platform.encrypted import SecretUse
 from aether_deploy.platform.monitoring import render_monitoring
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView, nearest, site_configs
 from aether_deploy.platform.secrets import FOLDER as SECRETS
 from aether_deploy.platform.secrets import SOURCE as SECRETS_SOURCE
-from aether_deploy.platform.secrets import render_secrets, secrets_used
+from aether_deploy.platform.secrets import render_secrets, secrets_at
 from aether_deploy.pods.surroundings import Peer, Surroundings
 from aether_deploy.problems import ConfigError, Problem
 
@@ -154,17 +154,34 @@ def _render_unpatched(platform: Platform, site: Site, files: Mapping[str, bytes]
     here = site_configs(platform, site)
     used_by = _callers(here)
     external = _external_peers(platform, site, here)
-    data = _data_folders(platform, site, here, files)
+    components = components_at(platform, site)
+    secrets_of: dict[str, list[SecretUse]] = {}
+    for namespace, use in secrets_at(platform, site):
+        secrets_of.setdefault(namespace, []).append(use)
+    common = _surroundings(platform, site)
+    data = _data_folders(
+        platform, site, components, used_by, common, secrets_of.get(platform.data_namespace, ()), files
+    )
+    near = {**dict.fromkeys(here, platform.namespace), **{each.name: platform.data_namespace for each in components}}
     folders = []
     for name, (view, config) in here.items():
-        around = _surroundings(platform, site, config, here, used_by.get(name, ()), external, files)
+        around = msgspec.structs.replace(
+            common,
+            uses={used: _used(platform, site, used, here, external) for used in config.uses},
+            used_by=used_by.get(name, ()),
+            neighbours={
+                each.service: near[each.service]
+                for each in config.topology.preferred_colocation
+                if each.service in near
+            },
+            files=files,
+        )
         folders.append(Folder(name, _manifests(platform, view, config, around), config))
     folders += [
         Folder(name, (_external_service(platform, platform.namespace, name, host, peer, source),), None)
         for name, (peer, host, source) in external.items()
     ]
-    uses = secrets_used(config for _, config in here.values())
-    secrets = render_secrets(platform, site, platform.namespace, uses, files)
+    secrets = render_secrets(platform, site, platform.namespace, secrets_of.get(platform.namespace, ()), files)
     folders += [Folder(SECRETS, secrets, None)] if secrets else []
     folders.sort(key=lambda folder: folder.name)
     monitoring = render_monitoring(platform, site, [config for _, config in here.values()])
@@ -184,17 +201,18 @@ def _render_unpatched(platform: Platform, site: Site, files: Mapping[str, bytes]
 def _data_folders(
     platform: Platform,
     site: Site,
-    here: Mapping[str, tuple[EntryView, DeploymentConfig]],
+    components: Sequence[ComponentConfig],
+    called: Mapping[str, tuple[Peer, ...]],
+    common: Surroundings,
+    secrets_used: Iterable[SecretUse],
     files: Mapping[str, bytes],
 ) -> tuple[Folder, ...]:
     """Return the folders of the components that run at ``site``, and of those that are called from it."""
-    components = components_at(platform, site)
-    called = _callers(here)
     folders = {}
     for component in components:
         callers = called.get(component.name, ())
         users = tuple(msgspec.structs.replace(peer, namespace=platform.namespace) for peer in callers)
-        place = place_of(platform, site, _component_surroundings(platform, site, users))
+        place = place_of(platform, site, msgspec.structs.replace(common, used_by=users))
         source = f"components.{component.name}"
         manifests = in_apply_order(Manifest(body, source) for body in component.render(place))
         if manifests:  # a service of somebody else's may need no object here
@@ -210,23 +228,23 @@ def _data_folders(
         outside = _external_service(platform, platform.data_namespace, name, host, peer, source)
         own = folders[name].manifests if name in folders else ()
         folders[name] = Folder(name, tuple(in_apply_order((*own, outside))), None, used)
-    place = place_of(platform, site, _component_surroundings(platform, site, ()))
-    uses = component_secrets(components, place)
-    if secrets := render_secrets(platform, site, platform.data_namespace, uses, files):
+    if secrets := render_secrets(platform, site, platform.data_namespace, secrets_used, files):
         folders[SECRETS] = Folder(SECRETS, secrets, None)
     return tuple(folders[name] for name in sorted(folders))
 
 
-def _component_surroundings(platform: Platform, site: Site, used_by: tuple[Peer, ...]) -> Surroundings:
+def _surroundings(platform: Platform, site: Site) -> Surroundings:
+    """Return what all workloads and components at ``site`` have around them alike."""
     watch = platform.observability
     return Surroundings(
         kubernetes=site.kubernetes,
         system=platform.name,
         provider=site.region.provider,
         storage_class=site.region.storage_class,
-        used_by=used_by,
         monitoring_namespace=watch.prometheus.namespace if watch.prometheus else None,
         scrape_interval_secs=watch.scrape_interval_secs if watch.renders_pod_monitors else None,
+        rule_interval_secs=watch.rule_interval_secs,
+        prometheus_url=watch.prometheus.url if watch.prometheus else None,
     )
 
 
@@ -277,38 +295,6 @@ def _external_peers(
             source = f"{config.workload_class}.{name}"
             found[name] = (_peer(config, external=True), platform.estate.filled(there[1].endpoint, region.code), source)
     return found
-
-
-def _surroundings(
-    platform: Platform,
-    site: Site,
-    config: DeploymentConfig,
-    here: Mapping[str, tuple[EntryView, DeploymentConfig]],
-    used_by: tuple[Peer, ...],
-    external: Mapping[str, tuple[Peer, str, str]],
-    files: Mapping[str, bytes],
-) -> Surroundings:
-    uses = {name: _used(platform, site, name, here, external) for name in config.uses}
-    near = {each.service: platform.namespace for each in config.topology.preferred_colocation if each.service in here}
-    data = {each.name for each in components_at(platform, site)}
-    near |= {
-        each.service: platform.data_namespace for each in config.topology.preferred_colocation if each.service in data
-    }
-    watch = platform.observability
-    return Surroundings(
-        kubernetes=site.kubernetes,
-        system=platform.name,
-        provider=site.region.provider,
-        storage_class=site.region.storage_class,
-        uses=uses,
-        used_by=used_by,
-        neighbours=near,
-        monitoring_namespace=watch.prometheus.namespace if watch.prometheus else None,
-        scrape_interval_secs=watch.scrape_interval_secs if watch.renders_pod_monitors else None,
-        rule_interval_secs=watch.rule_interval_secs,
-        prometheus_url=watch.prometheus.url if watch.prometheus else None,
-        files=files,
-    )
 
 
 def _used(

@@ -18,14 +18,12 @@ from aether_deploy.infrastructure.nats.quorum import (
     SOURCE_WAIT_SECS,
     Cut,
     MetaFate,
-    Seconds,
     Shape,
     StreamFate,
     region_holding_half,
     shape_of,
 )
 from aether_deploy.infrastructure.nats.touched import TouchedShape
-from aether_deploy.timespan import TimeSpan
 
 _RAFT = "nats-server server/raft.go; measured: a killed leader of 3 replicas is followed after 4.0 and 5.6 s"
 _META = (
@@ -125,7 +123,7 @@ class NatsAnalyst:
             )  # fmt: skip
         if meta.election is not None and leads:
             turns = "; leaders may take turns while regions disagree on who is reachable" if meta.unsettled else ""
-            span = _span(meta.election).range_text(" to ")
+            span = meta.election.range_text(" to ")
             yield Effect(
                 part="management", note=f"{what} for {span} if its leader is hit or cut off{turns}", rules=(basis,)
             )
@@ -158,10 +156,10 @@ class NatsAnalyst:
         if fate.writable != "yes":
             return self._stopped(fate, effect, region_lost)
         if fate.interrupted and fate.recovery is not None and leads and stream.role != "origin":
-            span = _span(fate.recovery).range_text(" to ")
+            span = fate.recovery.range_text(" to ")
             return msgspec.structs.replace(effect, note=f"the copy stands still for {span}, and then catches up")
         if fate.interrupted and fate.recovery is not None and leads:
-            return msgspec.structs.replace(effect, outcome="interrupted", recovery=_span(fate.recovery))
+            return msgspec.structs.replace(effect, outcome="interrupted", recovery=fate.recovery)
         if fate.stale:
             return msgspec.structs.replace(effect, note=_stale_text(fate), rules=(*rules, Basis(_CATCH_UP, _MIRROR)))
         if fate.interrupted:
@@ -241,10 +239,6 @@ _CATCH_UP = (
 )
 
 
-def _span(secs: Seconds) -> TimeSpan:
-    return TimeSpan(secs.best, secs.mean, secs.worst)
-
-
 def _stale_text(fate: StreamFate) -> str:
-    late = "" if fate.catch_up is None else f", and {_span(fate.catch_up).range_text(' to ')} after"
+    late = "" if fate.catch_up is None else f", and {fate.catch_up.range_text(' to ')} after"
     return f"the copy gets nothing new until its origin is in reach{late}"

@@ -18,6 +18,7 @@ import msgspec
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.nats.streams import Role, streams_of
 from aether_deploy.infrastructure.nats.supercluster import datacenters_of
+from aether_deploy.timespan import TimeSpan
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.nats import NatsConfig
@@ -47,14 +48,6 @@ Cut = frozenset[str]
 
 Answer = Literal["yes", "perhaps", "no"]
 """``perhaps``: it depends on which servers keep the stream, or lead it."""
-
-
-class Seconds(msgspec.Struct, frozen=True):
-    """How long something takes, seconds."""
-
-    best: float
-    mean: float
-    worst: float
 
 
 class StreamGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +118,7 @@ class MetaFate(msgspec.Struct, frozen=True, kw_only=True):
     majority: int
     managed: tuple[str, ...]
     unmanaged: tuple[str, ...]
-    election: Seconds | None
+    election: TimeSpan | None
     unsettled: bool = False
 
 
@@ -148,10 +141,10 @@ class StreamFate(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamGroup
     writable: Answer
     interrupted: bool
-    recovery: Seconds | None
+    recovery: TimeSpan | None
     copies: tuple[str, ...] = ()
     stale: bool = False
-    catch_up: Seconds | None = None
+    catch_up: TimeSpan | None = None
     needs_human: bool = False
     loss: str
     rule: str
@@ -191,17 +184,17 @@ def shape_of(config: "NatsConfig", estate: Estate) -> Shape:
     )
 
 
-def election_secs(voters: int) -> Seconds:
+def election_secs(voters: int) -> TimeSpan:
     """Return how long a group is without a leader whose ``voters`` other members go on.
 
     The first of them whose own timeout ends is elected: the least of ``voters`` even draws from 4 to 9 s, on average
     ``4 + 5 / (voters + 1)``. They began at the last word of the leader, which was up to a second before it fell.
     """
     mean = ELECTION_SECS_MIN + (ELECTION_SECS_MAX - ELECTION_SECS_MIN) / (voters + 1) - HEARTBEAT_SECS / 2
-    return Seconds(ELECTION_SECS_MIN - HEARTBEAT_SECS, mean, ELECTION_SECS_MAX)
+    return TimeSpan(ELECTION_SECS_MIN - HEARTBEAT_SECS, mean, ELECTION_SECS_MAX)
 
 
-def catch_up_secs(cut_secs: float | None = None) -> Seconds:
+def catch_up_secs(cut_secs: float | None = None) -> TimeSpan:
     """Return how long a copy takes to have all messages, from the return of its origin.
 
     The longer its origin was away the more attempts have failed, and the longer it pauses. In the worst case it asked
@@ -217,7 +210,7 @@ def catch_up_secs(cut_secs: float | None = None) -> Seconds:
     pause = SOURCE_PAUSE_SECS_MAX if cut_secs is None else min(SOURCE_PAUSE_SECS_MAX, attempts * SOURCE_PAUSE_SECS)
     # A copy that has not noticed anything by then does so when it looks next but one.
     worst = HEALED_SECS + (SOURCE_WAIT_SECS + pause if pause else 2 * SOURCE_STALL_SECS)
-    return Seconds(1.0, (1.0 + worst) / 2, worst)
+    return TimeSpan(1.0, (1.0 + worst) / 2, worst)
 
 
 def fate_of(shape: Shape, *, lost: Mapping[str, int] | Collection[str] = (), cut: Collection[Cut] = ()) -> Fate:

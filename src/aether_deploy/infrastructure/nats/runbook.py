@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.infrastructure.nats.quorum import STEP_DOWN_SECS_MAX, Seconds, catch_up_secs, election_secs
+from aether_deploy.infrastructure.nats.quorum import STEP_DOWN_SECS_MAX, catch_up_secs, election_secs
 from aether_deploy.infrastructure.nats.streams import Stream, streams_of
 from aether_deploy.infrastructure.nats.supercluster import Server, servers_of
+from aether_deploy.timespan import TimeSpan
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.nats import NatsConfig
@@ -205,7 +206,7 @@ def _suspend(estate: Estate, config: "NatsConfig", streams: tuple[Stream, ...], 
             )
 
 
-def _span(secs: Seconds) -> str:
+def _span(secs: TimeSpan) -> str:
     return f"{secs.best:g} to {secs.worst:g} s"
 
 

@@ -54,7 +54,7 @@ class ArgoCdEngine(Engine):
 
     # --- boot
 
-    def _boot(self) -> None:
+    def _boot_programs(self) -> None:
         self._make_namespace(NAMESPACE)
         for body in _settings():
             self._apply(body)

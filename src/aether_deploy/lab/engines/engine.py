@@ -3,11 +3,10 @@
 import itertools
 import socket
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -15,7 +14,7 @@ from aether_deploy.lab.applying import MANAGER
 from aether_deploy.lab.client import ApiError, Client
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.crds import CustomKind, find_definition, install_definitions
-from aether_deploy.lab.interrupts import deferred
+from aether_deploy.lab.life import Booted
 from aether_deploy.lab.processes import Daemon, free_ports
 from aether_deploy.lab.programs import BRING, MissingProgramsError, Program, find_program
 from aether_deploy.problems import EffectError
@@ -65,7 +64,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     objects: Sequence[Mapping[str, Any]]
 
 
-class Engine(ABC):
+class Engine(Booted):
     """One engine beside one control plane, within its block. Everything that it runs ends with the block.
 
         with ControlPlane("v1.37.2") as plane, FluxEngine(plane) as engine:
@@ -124,34 +123,22 @@ class Engine(ABC):
 
     # --- life
 
-    def __enter__(self) -> Self:
+    def _boot(self) -> None:
         begun = time.monotonic()
-        try:
-            self._folder.mkdir(exist_ok=True)
-            install_definitions(self._plane, self.kinds)
-            self._boot()
-        except BaseException:
-            self.close()
-            raise
+        self._folder.mkdir(exist_ok=True)
+        install_definitions(self._plane, self.kinds)
+        self._boot_programs()
         self.boot_secs = time.monotonic() - begun
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End everything; safe to call twice. Ctrl-C waits until it is done."""
-        with deferred():
-            for daemon in self._daemons.values():
-                daemon.kill()
-            for daemon in self._daemons.values():
-                daemon.reap()
-            self._daemons.clear()
-            for each in self._held:
-                each.close()
-            self._held.clear()
+    def _end(self) -> None:
+        for daemon in self._daemons.values():
+            daemon.kill()
+        for daemon in self._daemons.values():
+            daemon.reap()
+        self._daemons.clear()
+        for each in self._held:
+            each.close()
+        self._held.clear()
 
     def check(self) -> None:
         """Raise if a program of the engine or of the control plane has ended by itself.
@@ -177,7 +164,7 @@ class Engine(ABC):
         return self._plane.client
 
     @abstractmethod
-    def _boot(self) -> None:
+    def _boot_programs(self) -> None:
         """Start the programs, in order, and wait until they are ready."""
 
     # --- what one may ask of it

@@ -23,7 +23,7 @@ class FluxEngine(Engine):
     kinds = FLUX_KINDS
     manager = "kustomize-controller"
 
-    def _boot(self) -> None:
+    def _boot_programs(self) -> None:
         self._make_namespace(NAMESPACE)
         storage, *ports = self._ports(5)
         stored = f"127.0.0.1:{storage}"

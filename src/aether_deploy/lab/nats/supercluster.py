@@ -10,8 +10,7 @@ import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.kinds.nats import NatsConfig
@@ -20,7 +19,7 @@ from aether_deploy.infrastructure.nats.options import options_of
 from aether_deploy.infrastructure.nats.streams import streams_of
 from aether_deploy.infrastructure.nats.supercluster import servers_of
 from aether_deploy.infrastructure.nats.text import text_of
-from aether_deploy.lab.interrupts import deferred
+from aether_deploy.lab.life import Booted
 from aether_deploy.lab.nats.links import Links
 from aether_deploy.lab.nats.places import HOST, LISTENERS, ServerPlace, logins_of, wiring_of
 from aether_deploy.lab.nats.programs import find_nats_server
@@ -34,7 +33,7 @@ _POLL_SECS = 0.1
 _ANSWER_SECS = 5.0
 
 
-class Supercluster:
+class Supercluster(Booted):
     """The servers of one component.
 
         with Supercluster(config, estate) as nats:
@@ -73,28 +72,13 @@ class Supercluster:
 
     # --- life
 
-    def __enter__(self) -> Self:
-        try:
-            self._boot()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End everything and remove its files; safe to call twice."""
-        with deferred():
-            self._life.close()
+    def _end(self) -> None:
+        self._life.close()
 
     def _boot(self) -> None:
         workplace = Workplace.new(room_mb=ROOM_MB)
         self._life.callback(workplace.remove)
-        self._life.callback(self._end)
+        self._life.callback(self._end_servers)
         self._tls_folder = workplace.folder / "tls"
         if self.config.tls is not None:
             self._certify()
@@ -133,7 +117,7 @@ class Supercluster:
     def _command(self, pod: str) -> list[str]:
         return [str(self._program), "--config", str(self.places[pod].file)]
 
-    def _end(self) -> None:
+    def _end_servers(self) -> None:
         for daemon in self._daemons.values():
             daemon.kill()
         for daemon in self._daemons.values():

@@ -6,11 +6,11 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from aether_deploy.lab.client import MERGE
 from aether_deploy.lab.interrupts import deferred
+from aether_deploy.lab.life import Booted
 from aether_deploy.lab.patroni.configuration import Place, Settings, member_configuration
 from aether_deploy.lab.patroni.guard import start_guard
 from aether_deploy.lab.patroni.lease import LeaseWatch
@@ -33,7 +33,7 @@ _POLL_SECS = 0.1
 _SWITCHOVER_SECS = 60.0
 
 
-class PatroniCluster:
+class PatroniCluster(Booted):
     """One cluster.
 
         with PatroniCluster(EtcdStore(), dynamic={"ttl": 20, "loop_wait": 2, "retry_timeout": 3}) as cluster:
@@ -90,23 +90,8 @@ class PatroniCluster:
 
     # --- life
 
-    def __enter__(self) -> Self:
-        try:
-            self._boot()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End everything and remove its files; safe to call twice. Ctrl-C waits until it is done."""
-        with deferred():
-            self._life.close()
+    def _end(self) -> None:
+        self._life.close()
 
     def _boot(self) -> None:
         from aether_deploy.lab.patroni.writers import Writers  # needs psycopg, which may be missing
