@@ -88,7 +88,7 @@ def measure() -> dict[str, float]:
     points = []
     found: dict[str, float] = {}
     for regions, components in SIZES:
-        platform = Platform.load(description(regions, components))
+        platform = Platform.from_values(description(regions, components))
         secs, analysis = _timed(platform)
         cells = sum(len(row.cells) for row in analysis.rows)
         points.append((math.log(cells), math.log(secs)))

@@ -74,7 +74,7 @@ def _median_secs(rounds: int, *actions: Callable[[], object]) -> list[float]:
 
 def values_to_text(worlds: int = 1000) -> dict[str, float]:
     """Return how much faster building and emitting is than building the same dicts and PyYAML's C dumper."""
-    configs = [DeploymentConfig.load(_world(number)) for number in range(worlds)]
+    configs = [DeploymentConfig.from_values(_world(number)) for number in range(worlds)]
     around = Surroundings()
 
     def bodies() -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def postgres(*, name: str = "accounts", more: str = "") -> str:
 
 def platform_of(*texts: str) -> Platform:
     """Return the platform that ``texts`` describe; it must have no fault, warnings aside."""
-    return Platform.load(read_document("".join([HEAD, *texts]), "aether.yaml"))
+    return Platform.from_values(read_document("".join([HEAD, *texts]), "aether.yaml"))
 
 
 def analysed(*texts: str, pairs: bool = False) -> Analysis:

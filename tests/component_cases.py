@@ -52,7 +52,7 @@ def description_of(kind: str, title: str, name: str = "aether") -> dict[str, Any
 @cache
 def platform_of(kind: str, title: str, name: str = "aether") -> Platform:
     """Return the platform with the example in it; it must have no fault, warnings aside."""
-    return Platform.load(description_of(kind, title, name))
+    return Platform.from_values(description_of(kind, title, name))
 
 
 @cache

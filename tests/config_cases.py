@@ -89,5 +89,5 @@ class Spans(Config):
 
 def faults_of(cls: type[Config], values: Any) -> list[str]:
     with pytest.raises(ConfigError) as raised:
-        cls.load(values)
+        cls.from_values(values)
     return [str(problem) for problem in raised.value.problems]

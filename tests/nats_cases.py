@@ -68,7 +68,7 @@ def nats(*streams: Mapping[str, Any], **settings: Any) -> NatsConfig:
         **GATEWAY,
         **TLS,
     }
-    return NatsConfig.load({**base, **settings})
+    return NatsConfig.from_values({**base, **settings})
 
 
 def alone(*streams: Mapping[str, Any], **settings: Any) -> NatsConfig:

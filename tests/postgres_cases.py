@@ -48,7 +48,7 @@ def estate(zones: int = 3, disabled: frozenset[str] = frozenset()) -> Estate:
 
 def config(**settings: Any) -> PostgresConfig:
     """Return a cluster as a file with ``settings`` has it."""
-    return PostgresConfig.load({**VALUES, **settings})
+    return PostgresConfig.from_values({**VALUES, **settings})
 
 
 def place(code: str = "us-east-1", **surroundings: Any) -> Place:

@@ -55,8 +55,8 @@ def test_an_example_is_sound_and_comes_back_from_its_own_values(kind: str, title
     (component,) = platform.components
 
     assert [problem for problem in platform.problems() if problem.severity == "error"] == []
-    assert type(component).load(component.to_values()) == component
-    assert Platform.load(platform.to_values()) == platform
+    assert type(component).from_values(component.to_values()) == component
+    assert Platform.from_values(platform.to_values()) == platform
 
 
 @every_example
@@ -350,7 +350,7 @@ def test_a_fetched_secret_stands_in_both_namespaces(kind: str, title: str) -> No
     fetched = {
         "provider": "external_secrets", "store": {"name": "vault"}, "path": "aether/{namespace}/{secret}",
     }  # fmt: skip
-    platform = Platform.load({**description_of(kind, title), "secrets": fetched})
+    platform = Platform.from_values({**description_of(kind, title), "secrets": fetched})
     found: dict[str, set[Any]] = {}
     for rendered in render_clusters([platform], {}):
         for manifest in rendered.cluster.manifests:

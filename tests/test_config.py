@@ -38,7 +38,7 @@ def test_an_object_takes_keywords_only() -> None:
 def test_lists_become_tuples_so_that_equal_values_compare_equal() -> None:
     given = TopologyConfig(preferred_colocation=[AffinityRule(service="voice-relay")])
 
-    loaded = TopologyConfig.load({"preferred_colocation": [{"service": "voice-relay"}]})
+    loaded = TopologyConfig.from_values({"preferred_colocation": [{"service": "voice-relay"}]})
 
     assert given == loaded
     assert isinstance(given.preferred_colocation, tuple)
@@ -46,7 +46,7 @@ def test_lists_become_tuples_so_that_equal_values_compare_equal() -> None:
 
 
 def test_what_is_loaded_equals_what_is_built() -> None:
-    loaded = DeploymentConfig.load(
+    loaded = DeploymentConfig.from_values(
         {"name": "world", "image": IMAGE, "pvc": {"size": "10Gi"}, "ports": [{"name": "game", "port": 7777}]}
     )
 
@@ -58,7 +58,7 @@ def test_what_is_loaded_equals_what_is_built() -> None:
 
 
 def test_defaults_that_depend_on_what_is_given_are_filled_in() -> None:
-    spans = Spans.load({"spans": [{"first": 1, "last": 2}, {"first": 3, "last": 4}]})
+    spans = Spans.from_values({"spans": [{"first": 1, "last": 2}, {"first": 3, "last": 4}]})
 
     assert (spans.doubled, Spans().doubled, Spans(doubled=7).doubled) == (4, 0, 7)
 
@@ -69,13 +69,13 @@ def test_the_plain_values_of_an_object_leave_defaults_out_and_load_back() -> Non
     values = thing.to_values()
 
     assert values == {"count": 3, "colour": "green", "maybe": "none", "late": "none", "items": [{"name": "a"}]}
-    assert Thing.load(values) == thing
+    assert Thing.from_values(values) == thing
 
 
 def test_unset_is_not_off() -> None:
     assert Thing().late is UNSET
     assert Thing(late=None).late is None
-    assert Thing.load({"late": "none"}).late is None
+    assert Thing.from_values({"late": "none"}).late is None
 
 
 def test_a_default_that_can_be_changed_is_not_shared() -> None:

@@ -171,7 +171,7 @@ def test_all_faults_are_reported_at_once() -> None:
 
 def test_an_exception_says_all_its_problems() -> None:
     with pytest.raises(ConfigError) as raised:
-        Item.load({"port": 0})
+        Item.from_values({"port": 0})
 
     assert str(raised.value) == (
         "$: lacks 'name'\n  fix: add name: a DNS-1123 label\n$.port: is 0; less than 1\n  fix: set it to 1 or more"
@@ -201,7 +201,7 @@ READ: dict[str, tuple[dict[str, Any], Any]] = {
 def test_it_is_read(case: str) -> None:
     values, (name, expected) = READ[case]
 
-    assert getattr(Thing.load(values), name) == expected
+    assert getattr(Thing.from_values(values), name) == expected
 
 
 UNCARRIED = "\x00\x07\x0b\x0c\r\x1b\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800\udfff"

@@ -159,7 +159,7 @@ def test_it_says_of(case: str) -> None:
 
 
 def test_amounts_are_rendered_in_their_canonical_form() -> None:
-    config = DeploymentConfig.load(
+    config = DeploymentConfig.from_values(
         {
             "name": "world",
             "image": IMAGE,

@@ -68,7 +68,7 @@ def test_a_policy_is_refused_that_has(case: str) -> None:
     given, says = REFUSED[case]
 
     with pytest.raises(ConfigError) as caught:
-        FailoverPolicy.load(given)
+        FailoverPolicy.from_values(given)
 
     assert str(caught.value) == says
 

@@ -56,7 +56,7 @@ def rendered(title: str | None = None) -> list[Body]:
     """Return the objects of an example of the kind, or of the database that is run here."""
     component = DATABASE if title is None else {"kind": "postgres", **PostgresConfig.EXAMPLES[title]}
     zones = ["zone-a", "zone-b", "zone-c"]
-    platform = Platform.load(
+    platform = Platform.from_values(
         {
             "name": "aether",
             "kubernetes": "v1.37",

@@ -188,7 +188,7 @@ def test_a_platform_with_patches_is_written_and_read_again() -> None:
     system = platform(text)
     values = {name: each for name, each in system.to_values().items() if name != "environment"}
 
-    assert Platform.load(values) == msgspec.structs.replace(system, environment="prod")
+    assert Platform.from_values(values) == msgspec.structs.replace(system, environment="prod")
 
 
 @pytest.mark.parametrize(

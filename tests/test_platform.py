@@ -217,7 +217,7 @@ def test_names_in_the_cluster_hold_no_version_and_no_environment() -> None:
 
 
 def test_a_platform_built_in_python_equals_the_one_from_a_file() -> None:
-    loaded = Platform.load(
+    loaded = Platform.from_values(
         {
             "name": "aether",
             "kubernetes": "v1.37",

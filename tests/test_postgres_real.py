@@ -301,9 +301,9 @@ def test_a_patch_brings_a_cluster_of_other_settings_to_ours(title: str) -> None:
     """Patroni's own merge, from another description of the same cluster."""
     database_programs()
     patch_config = importlib.import_module("patroni.utils").patch_config
-    component = PostgresConfig.load({"kind": "postgres", **EXAMPLES[title]})
+    component = PostgresConfig.from_values({"kind": "postgres", **EXAMPLES[title]})
     region = str(component.regions[0])
-    former = PostgresConfig.load(
+    former = PostgresConfig.from_values(
         {
             **component.to_values(),
             "failover": {"ttl": 120, "check_timeline": True, "primary_start_timeout": 0},
@@ -323,7 +323,7 @@ def test_the_daemon_makes_of_ours_what_stands_there(title: str) -> None:
     """Neither limits nor sums are adjusted, and no parameter is replaced."""
     database_programs()
     daemon = importlib.import_module("patroni.config").Config
-    component = PostgresConfig.load({"kind": "postgres", **EXAMPLES[title]})
+    component = PostgresConfig.from_values({"kind": "postgres", **EXAMPLES[title]})
     dynamic = dynamic_configuration(component, str(component.regions[0]))
     processed = daemon._process_postgresql_parameters(dynamic["postgresql"]["parameters"])
 

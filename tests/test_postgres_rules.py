@@ -292,7 +292,7 @@ def test_python_and_a_file_make_the_same_cluster() -> None:
     built = PostgresConfig(name="accounts", image=VALUES["image"], regions=("us-east-1",), pvc=PvcConfig(size="20Gi"))
 
     assert built == config()
-    assert PostgresConfig.load(built.to_values()) == built
+    assert PostgresConfig.from_values(built.to_values()) == built
 
 
 def test_shards_are_synchronous_by_quorum_as_patroni_has_them() -> None:

@@ -126,7 +126,7 @@ def test_the_order_of_regions_matters_only_for_ties(
 
 @given(CONFIGS, PREFERRED)
 def test_equal_views_give_equal_routes(config: RegionRoutingConfig, preferred: str) -> None:
-    again = RegionRoutingConfig.load(config.to_values())
+    again = RegionRoutingConfig.from_values(config.to_values())
 
     assert route(again, preferred) == route(config, preferred)
 
@@ -182,6 +182,6 @@ def test_routing_cannot_have(fault: str) -> None:
     values, says = FAULTS[fault]
 
     with pytest.raises(ConfigError) as raised:
-        RegionRoutingConfig.load(values)
+        RegionRoutingConfig.from_values(values)
 
     assert [str(problem) for problem in raised.value.problems] == says

@@ -282,7 +282,7 @@ def test_a_metric_cannot_have(fault: str) -> None:
     values, says = FAULTS[fault]
 
     with pytest.raises(ValueError) as raised:  # noqa: PT011
-        CustomMetric.load(values)
+        CustomMetric.from_values(values)
 
     assert str(raised.value).partition("\n")[0] == says
 

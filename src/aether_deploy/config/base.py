@@ -186,7 +186,7 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
         return given
 
     @classmethod
-    def load(cls, values: Mapping[str, Any]) -> Self:
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
         """Build an object from plain values, as a file holds them.
 
         Raises:

@@ -30,7 +30,7 @@ class YamlConfig(Config):
         values = read_document(text, cls.__name__)
         if not isinstance(values, dict):
             raise ConfigError([Problem(path="$", reason="expected a mapping", fix="write a mapping")])
-        return cls.load(values)
+        return cls.from_values(values)
 
 
 def _settings(value: object) -> Any:

@@ -1,0 +1,70 @@
+"""What is known of the regions at one moment: all that a decision may look at."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Literal
+
+import msgspec
+
+Health = Literal["unknown", "healthy", "unhealthy"]
+DrainMode = Literal["none", "soft", "hard"]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A place on Earth, degrees north and east."""
+
+    lat: float
+    lon: float
+
+
+class RegionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One region at one moment.
+
+    Attributes:
+        code: Its code.
+        latency_ms: Static round trip, milliseconds; None where nobody said.
+        position: Where it is; None where nobody said.
+        health: What probes say; only ``healthy`` takes players.
+        suppressed: It fell too often and rests.
+        ramp: Share of new players that it takes after a recovery, 0 to 1.
+        healthy_secs: How long it is healthy since it was last unhealthy, seconds; infinite where it never was.
+        load: Players and reservations over capacity; None where it is unknown and limits nothing.
+        load_stale: The last report of players is older than the policy likes.
+        drain: ``soft`` takes no new players, but those who return; ``hard`` takes nobody.
+        drain_share: Share of new players that a soft drain still takes, 1 to 0 while it bleeds.
+        builds: Builds that its worlds speak; empty where nobody said, which excludes none.
+    """
+
+    code: str
+    latency_ms: float | None = None
+    position: Position | None = None
+    health: Health = "healthy"
+    suppressed: bool = False
+    ramp: float = 1.0
+    healthy_secs: float = float("inf")
+    load: float | None = None
+    load_stale: bool = False
+    drain: DrainMode = "none"
+    drain_share: float = 0.0
+    builds: frozenset[str] = frozenset()
+
+
+class RoutingView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """All regions at one moment, in file order, which breaks ties.
+
+    Attributes:
+        regions: The regions.
+        matrix: Round trips between regions, milliseconds, by code and code; symmetric, without the diagonal.
+        epoch: Number of the view; a later one has a larger number.
+        stale: Probes are blind, and the healths are those from before (see ``BlindGuard``).
+    """
+
+    regions: tuple[RegionView, ...]
+    matrix: Mapping[str, Mapping[str, float]] = {}
+    epoch: int = 0
+    stale: bool = False
+
+    @cached_property
+    def by_code(self) -> dict[str, RegionView]:
+        """The regions by code."""
+        return {region.code: region for region in self.regions}
