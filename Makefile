@@ -57,6 +57,7 @@ lint: $(VENV)/.installed-dev  ## Check style, types and the direction of imports
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-dev  ## Measure speed against peers in the same run.
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.installed-dev  ## Write the generated parts of docs/.

@@ -19,6 +19,7 @@ ZONES = ["zone-a", "zone-b", "zone-c"]
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 LATENCIES = ((0, 1, 76), (0, 2, 198), (1, 2, 122))
 CASES = [(kind, title) for kind, cls in component_types().items() for title in cls.EXAMPLES]
+COMPANIONS = {str(each["name"]) for cls in component_types().values() for each in cls.COMPANIONS}
 
 every_kind = pytest.mark.parametrize("kind", component_types())
 every_example = pytest.mark.parametrize("kind,title", CASES, ids=[f"{kind}-{title}" for kind, title in CASES])
@@ -44,7 +45,7 @@ def description_of(kind: str, title: str, name: str = "aether") -> dict[str, Any
                 "network": {"allow_to": ["10.0.0.0/8"]},
             }
         ],
-        "components": [values],
+        "components": [values, *map(dict, component_types()[kind].COMPANIONS)],
         "observability": {"prometheus": {"url": "http://prometheus.monitoring:9090", "namespace": "monitoring"}},
     }  # fmt: skip
 
@@ -62,14 +63,15 @@ def clusters_of(kind: str, title: str, name: str = "aether") -> tuple[RenderedCl
 
 
 def component_of(kind: str, title: str) -> ComponentConfig:
-    (component,) = platform_of(kind, title).components
+    component = platform_of(kind, title).components[0]
     assert isinstance(component, ComponentConfig)
     return component
 
 
 def data_of(rendered: RenderedCluster) -> list[Manifest]:
-    """Return the objects of components in one cluster."""
-    return [manifest for folder in rendered.cluster.data for manifest in folder.manifests]
+    """Return the objects of components in one cluster, without those that only stand beside examples."""
+    folders = [folder for folder in rendered.cluster.data if folder.name not in COMPANIONS]
+    return [manifest for folder in folders for manifest in folder.manifests]
 
 
 def objects(kind: str, title: str, *wanted: str) -> Iterator[tuple[str, Body]]:

@@ -14,11 +14,21 @@ EXPOSED = {"type": "LoadBalancer", "ports": ["http"]}
 
 SOUND: dict[str, dict[str, Any]] = {
     "ConfigFile": {"name": "world.toml", "path": "/etc/world.toml"},
+    "CacheClass": {"name": "hashed", "match": "/public/build/", "ttl_secs": 60},
+    "CorsRule": {"name": "web", "origins": ["https://play.example.com"]},
     "DeploymentConfig": {**GATEWAY, "namespace": "aether-prod"},
+    "EdgeConfig": {
+        "name": "cdn",
+        "image": f"nginx:1.31.3@{DIGEST}",
+        "origin": "assets/game-assets",
+        "hostname": "cdn.example.com",
+    },
     "FailoverPolicy": {},
     "LinkConfig": {"between": ["us-east-1", "eu-west-1"], "latency_ms": 76},
     "NatsConfig": {"name": "events", "image": f"nats:2.15.1@{DIGEST}", "pvc": {"size": "10Gi"}},
     "NatsStream": {"name": "MATCHES", "subjects": ["matches.>"], "max_bytes": "1Gi"},
+    "ObjectBucket": {"name": "game-assets"},
+    "ObjectStoreConfig": {"name": "assets", "image": f"chrislusf/seaweedfs:4.48@{DIGEST}", "pvc": {"size": "10Gi"}},
     "PatchConfig": {"name": "dns"},
     "Platform": {"name": "aether", "kubernetes": "v1.37", "regions": [US_EAST], "services": [GATEWAY]},
     "PostgresConfig": {
@@ -29,6 +39,7 @@ SOUND: dict[str, dict[str, Any]] = {
     },
     "ProbeConfig": {"liveness": {"path": "/healthz", "port": 8080}, "readiness": {"path": "/readyz", "port": 8080}},
     "RegionConfig": {"code": "eu-west-1", "zones": ["eu-west-1a"]},
+    "ValkeyConfig": {"name": "sessions", "image": f"valkey/valkey:9.1.2@{DIGEST}", "maxmemory": "512Mi"},
     "VolumeConfig": {"name": "cache", "path": "/cache"},
 }
 """By class: values that need no others, beneath the values of an example."""

@@ -65,6 +65,9 @@ Verbs:
   analyze     Say what every failure does to the data plane, and what to mend.
   rehearse    Let a real Kubernetes on this machine judge a description.
   scaling     Replay, explain, compare and prove how worlds scale by players.
+  route       Say which region takes a player, and why.
+  routing     Say what the loss of regions does to players, or other rules.
+  router      Run the router of players.
   simulate    Let a database fail in a simulation, and see what is lost.
   contract    Test a world server that runs.
   schema      Print the JSON Schema of aether.yaml.
@@ -138,8 +141,8 @@ MISUSES = {
         "  fix: see aether-deploy --help\n",
     ),
     "a verb of another version": (
-        ["route"],
-        f"error: no verb is named 'route'; verbs are {', '.join(VERBS)}\n"
+        ["teleport"],
+        f"error: no verb is named 'teleport'; verbs are {', '.join(VERBS)}\n"
         "  fix: see aether-deploy --help\n",
     ),
     "an unknown option before the verb": (

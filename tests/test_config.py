@@ -153,6 +153,6 @@ def test_a_probe_reports_its_own_faults_before_its_workload_does() -> None:
         Probe(path="healthz", port=0)
 
     assert [str(problem) for problem in raised.value.problems] == [
-        "$.path: is 'healthz'; not an HTTP path\n  fix: begin with '/'",
+        "$.path: is 'healthz'; not an HTTP path\n  fix: begin with '/', and hold no space",
         "$.port: is 0; less than 1\n  fix: set it to 1 or more",
     ]

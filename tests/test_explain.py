@@ -132,7 +132,7 @@ def test_the_whole_description_lists_its_sections(path: str, cli: CommandLine) -
     assert ended.code == 0
     assert [line.split()[0] for line in ended.out.partition("  fields:\n")[2].splitlines()] == [
         "name", "kubernetes", "tools_image", "regions", "clusters", "links", "defaults", "worlds", "services",
-        "components", "observability", "gitops", "secrets", "patches", "environments",
+        "routing", "components", "observability", "gitops", "secrets", "patches", "environments",
     ]  # fmt: skip
 
 
@@ -327,8 +327,8 @@ def test_what_each_kind_has_of_its_own_is_asked_by_its_name(cli: CommandLine) ->
 
     assert (both.code, both.out) == (2, "")
     assert both.err.splitlines()[:2] == [
-        "components.tls: is another field in each kind: nats, postgres",
-        "  fix: write components.nats.tls or components.postgres.tls",
+        "components.tls: is another field in each kind: edge, nats, postgres",
+        "  fix: write components.edge.tls or components.nats.tls or components.postgres.tls",
     ]
     assert one.out.splitlines()[1] == "  Certificates of the servers."
 

@@ -42,6 +42,7 @@ def test_no_golden_file_belongs_to_nothing() -> None:
         "diff",
         "diff-ways-out",
         "engines",
+        "traffic",
         *(path.parent.name for path in EXAMPLES),
     }
 

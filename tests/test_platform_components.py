@@ -5,6 +5,7 @@ import pytest
 from aether_deploy.gitops.pieces import RenderedCluster, pieces_of
 from aether_deploy.gitops.render import render_tree
 from aether_deploy.gitops.stages import AFTER, CLUSTER, DATA, WORKLOADS
+from aether_deploy.infrastructure.registry import component_types
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
 from tests.platform_cases import platform, said
@@ -184,7 +185,8 @@ def test_an_overlay_for_a_component_that_is_not_there_is_a_slip_of_one_that_is()
 
     assert found == [
         "$.components[1]: lacks 'kind'\n"
-        "  fix: did you mean 'accounts', which is there? Something new needs kind: one of nats, postgres"
+        "  fix: did you mean 'accounts', which is there? Something new needs kind: "
+        f"one of {', '.join(component_types())}"
     ]
 
 

@@ -15,14 +15,33 @@ from aether_deploy.config.sink import Sink
 from tests.rule_case import SOUND, RuleCase
 from tests.rule_cases_components import COMPONENTS
 from tests.rule_cases_data_plane import DATA_PLANE
+from tests.rule_cases_edge import EDGE
 from tests.rule_cases_gitops import GITOPS
+from tests.rule_cases_object_store import OBJECT_STORE
 from tests.rule_cases_parts import PARTS
 from tests.rule_cases_platform import PLATFORMS
+from tests.rule_cases_routing import ROUTING
 from tests.rule_cases_scaling import SCALINGS
 from tests.rule_cases_secrets import SECRETS
+from tests.rule_cases_traffic import TRAFFIC
+from tests.rule_cases_valkey import VALKEY
 from tests.rule_cases_workload import WORKLOADS
 
-TABLES = (PARTS, WORKLOADS, PLATFORMS, SCALINGS, GITOPS, SECRETS, COMPONENTS, DATA_PLANE)
+TABLES = (
+    PARTS,
+    WORKLOADS,
+    PLATFORMS,
+    SCALINGS,
+    GITOPS,
+    SECRETS,
+    COMPONENTS,
+    DATA_PLANE,
+    ROUTING,
+    TRAFFIC,
+    VALKEY,
+    OBJECT_STORE,
+    EDGE,
+)
 CASES: dict[str, RuleCase] = {sentence: case for table in TABLES for sentence, case in table.items()}
 
 

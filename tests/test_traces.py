@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from aether_deploy.delivery.traces import load_trace, write_result
 from aether_deploy.problems import ConfigError, EffectError, Problem
-from aether_deploy.simulation.trace_csv import LISTED, MAX_LINE_BYTES, gap_problems, read_trace, trace_lines
+from aether_deploy.simulation.csv_cells import LISTED, MAX_LINE_BYTES
+from aether_deploy.simulation.trace_csv import gap_problems, read_trace, trace_lines
 from aether_deploy.simulation.traces import MAX_PLAYERS, MAX_SECS, MISSING, Trace
 
 TIMES = st.lists(st.integers(0, 10_000), min_size=1, max_size=30, unique=True).map(sorted)

@@ -4,7 +4,9 @@ Exception
 ├── ConfigError (ValueError)      the input is wrong; carries every Problem           exit 2
 ├── DecisionError                 no answer exists: no healthy region, no capacity    exit 1
 │   ├── NoHealthyRegionError
-│   └── UnknownRegionError
+│   │   └── NoCapacityError
+│   ├── UnknownRegionError
+│   └── UnknownResidencyError
 ├── EffectError                   the world refused: disk, git, kubectl               exit 3
 └── InvariantError                our own mistake                                     exit 70
 """
@@ -79,11 +81,31 @@ class DecisionError(Exception):
 
 
 class NoHealthyRegionError(DecisionError):
-    """No region may take the player."""
+    """No region may take the player.
+
+    Attributes:
+        preferred: The region that was preferred; None where that is not known.
+    """
+
+    def __init__(self, text: str, *, preferred: str | None = None) -> None:
+        super().__init__(text)
+        self.preferred = preferred
+
+
+NoAvailableRegionError = NoHealthyRegionError
+"""Its name in the implementation that the specification was written for."""
+
+
+class NoCapacityError(NoHealthyRegionError):
+    """Healthy regions are open to the player, and every one of them is full."""
 
 
 class UnknownRegionError(DecisionError):
     """The preferred region is not configured, and the policy refuses to replace it."""
+
+
+class UnknownResidencyError(DecisionError):
+    """The player is under a residency rule that is not configured: to ignore it could break a law."""
 
 
 class EffectError(Exception):

@@ -15,6 +15,9 @@ VERBS = {
     "analyze": "Say what every failure does to the data plane, and what to mend.",
     "rehearse": "Let a real Kubernetes on this machine judge a description.",
     "scaling": "Replay, explain, compare and prove how worlds scale by players.",
+    "route": "Say which region takes a player, and why.",
+    "routing": "Say what the loss of regions does to players, or other rules.",
+    "router": "Run the router of players.",
     "simulate": "Let a database fail in a simulation, and see what is lost.",
     "contract": "Test a world server that runs.",
     "schema": "Print the JSON Schema of aether.yaml.",
@@ -32,6 +35,11 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "lint": "Prove that settings do not flap, or show how they do.",
         "trace": "Make up a trace of players: a launch day, an outage, a week.",
     },
+    "routing": {
+        "whatif": "Say where players go when regions are lost, and whether there is room.",
+        "replay": "Decide a router's log again: by its own rules, or by others.",
+    },
+    "router": {"serve": "Send players to the closest healthy region, over HTTP."},
     "simulate": {"failover": "Let a fault hit a database, and say how long writes stop and what is lost."},
     "contract": {"check": "Say whether a world server keeps the contract of world servers."},
 }

@@ -1,5 +1,6 @@
 """Options and steps that several verbs share: FILE, --env, --set, --json, -q; reading and judging."""
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -12,6 +13,16 @@ from aether_deploy.problems import ConfigError, Problem
 
 DEFAULT_FILE = "aether.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """A number within limits; what is no number, or none that ends, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number of finite size", param, ctx)
+        return number
 
 
 def file_arguments(function: F) -> F:

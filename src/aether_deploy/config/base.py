@@ -131,7 +131,7 @@ def _made(default: Any) -> Any:
     return default if factory is None else factory()
 
 
-class _FaultyFieldError(Exception):
+class FaultyFieldError(Exception):
     """A rule looked at a field that could not be read."""
 
 
@@ -146,7 +146,7 @@ class _View:
         if name in values:
             return values[name]
         if name in cls.__struct_fields__:
-            raise _FaultyFieldError(name)
+            raise FaultyFieldError(name)
         return vars(next(base for base in cls.__mro__ if name in vars(base)))[name].__get__(self, cls)
 
 
@@ -199,6 +199,17 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
         return value  # type: ignore[no-any-return]
 
     @classmethod
+    def from_checked(cls, **values: Any) -> Self:
+        """Build an object of values that others judge: no type is checked, and no rule runs.
+
+        For rules, which look at values that may be wrong: a fault of theirs is told where they stand, and nowhere
+        else. Lists must be tuples; what is left out is the field's default.
+        """
+        spec = spec_of(cls)
+        filled = {**spec.defaults, **{name: {} for name in spec.maps}, **values}
+        return msgspec.StructMeta.__call__(cls, **filled)  # type: ignore[no-any-return]
+
+    @classmethod
     def read_values(cls, raw: object, path: Path, sink: Sink) -> Any:
         """Read ``raw`` into an object; report every fault to ``sink`` and return FAULTY where none can be."""
         if isinstance(raw, cls):
@@ -249,12 +260,28 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
         return sink.distinct()
 
     def to_values(self) -> dict[str, Any]:
-        """Return the object as plain values in field order; ``load`` turns them into an equal object."""
+        """Return the object as plain values in field order; ``from_values`` turns them into an equal object."""
         return {
             field.name: plain(value)
             for field in spec_of(type(self)).fields
             if (value := getattr(self, field.name)) is not UNSET and value != field.default
         }
+
+    def to_settings(self) -> dict[str, Any]:
+        """Return the object as :meth:`to_values` does, with every default that says something: what it means does
+        not depend on the defaults of whoever reads it."""
+        held = ((field, getattr(self, field.name)) for field in spec_of(type(self)).fields)
+        return {
+            field.name: _settings(each)
+            for field, each in held
+            if each is not UNSET and (each != field.default or each not in (None, (), {}))
+        }
+
+
+def _settings(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_settings(each) for each in value]
+    return value.to_settings() if isinstance(value, Config) else plain(value)
 
 
 def plain(value: Any) -> Any:
@@ -298,7 +325,7 @@ def _run_rules(target: object, spec: Spec, path: Path, sink: Sink) -> None:
     for check in spec.rules:
         try:
             faults = list(check(target))
-        except _FaultyFieldError:
+        except FaultyFieldError:
             continue
         for fault in faults:
             where = path

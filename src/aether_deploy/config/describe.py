@@ -51,7 +51,7 @@ def _attributes(section: str) -> dict[str, str]:
     found: dict[str, Any] = {}
     name = None
     for line in section.splitlines():
-        begun = re.match(r"    ([a-z_]+): (.*)", line)
+        begun = re.match(r"    ([a-z][a-z0-9_]*): (.*)", line)
         if begun:
             name = begun.group(1)
             found[name] = begun.group(2)

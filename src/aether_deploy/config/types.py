@@ -112,7 +112,9 @@ AbsolutePath = Annotated[
         fix="begin with '/', without '..', ':', a double or a final '/'",
     ),
 ]
-HttpPath = Annotated[str, TextRule(what="an HTTP path", pattern=r"/[^\s]*", max_length=1024, fix="begin with '/'")]
+HttpPath = Annotated[
+    str, TextRule(what="an HTTP path", pattern=r"/[^\s]*", max_length=1024, fix="begin with '/', and hold no space")
+]
 NonEmpty = Annotated[str, TextRule(what="text that is not empty", pattern=r"(.|\n)+", fix="write something")]
 KubernetesVersion = Annotated[
     str,

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from aether_deploy.problems import ConfigError, EffectError, Problem
-from aether_deploy.simulation.trace_csv import MAX_LINE_BYTES, read_trace
+from aether_deploy.simulation.csv_cells import MAX_LINE_BYTES
+from aether_deploy.simulation.trace_csv import read_trace
 from aether_deploy.simulation.traces import Trace
 
 STANDARD_INPUT = "-"

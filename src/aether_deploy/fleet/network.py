@@ -71,6 +71,8 @@ def _outside_services(config: DeploymentConfig, surroundings: Surroundings) -> l
     expose = config.expose
     assert expose is not None
     annotations = dict(expose.annotations)
+    if not expose.per_pod:
+        annotations = {**surroundings.outside_annotations, **annotations}
     if expose.internal:
         annotations = {**INTERNAL_ANNOTATIONS.get(surroundings.provider or "", {}), **annotations}
     annotations |= waiver_annotations(deviations(config), "outside_service")
@@ -141,6 +143,9 @@ def _egress(config: DeploymentConfig, surroundings: Surroundings) -> list[dict[s
         if peer.external and config.network.allow_to:
             continue  # the blocks below lead there
         rules.append({**allowed, **({"ports": ports} if ports else {})})
+    if surroundings.outside and not config.network.allow_to:
+        dialled = sorted({(number, protocol) for _, number, protocol in surroundings.outside})
+        rules.append({"ports": [{"protocol": protocol, "port": number} for number, protocol in dialled]})
     if config.network.allow_to:
         rules.append({"to": blocks(config.network.allow_to)})
     return rules

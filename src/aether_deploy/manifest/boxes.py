@@ -1,10 +1,8 @@
 """Configuration objects that are documents of their own: YAML out, and back to an equal value."""
 
-from typing import Any, Self
+from typing import Self
 
-from msgspec import UNSET
-
-from aether_deploy.config.base import Config, plain, spec_of
+from aether_deploy.config.base import Config
 from aether_deploy.problems import ConfigError, Problem
 
 
@@ -16,7 +14,7 @@ class YamlConfig(Config):
         :meth:`parse_yaml` turns it into an equal object."""
         from aether_deploy.manifest.yaml_text import to_yaml
 
-        return to_yaml(_settings(self))
+        return to_yaml(self.to_settings())
 
     @classmethod
     def parse_yaml(cls, text: str) -> Self:
@@ -31,17 +29,3 @@ class YamlConfig(Config):
         if not isinstance(values, dict):
             raise ConfigError([Problem(path="$", reason="expected a mapping", fix="write a mapping")])
         return cls.from_values(values)
-
-
-def _settings(value: object) -> Any:
-    """Return plain values with defaults, but without what is empty by default."""
-    if isinstance(value, tuple):
-        return [_settings(each) for each in value]
-    if not isinstance(value, Config):
-        return plain(value)
-    held = ((field, getattr(value, field.name)) for field in spec_of(type(value)).fields)
-    return {
-        field.name: _settings(each)
-        for field, each in held
-        if each is not UNSET and (each != field.default or each not in (None, (), {}))
-    }

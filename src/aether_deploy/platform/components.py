@@ -46,6 +46,7 @@ def estate_of(platform: "Platform") -> Estate:
         round_trips=trips,
         bandwidths={frozenset(link.between): link.bandwidth_mbps for link in platform.links if link.bandwidth_mbps},
         tools_image=platform.tools_image,
+        components=tuple(platform.components),
     )
 
 

@@ -16,7 +16,14 @@ from aether_deploy.platform import components as data_plane
 from aether_deploy.platform import references
 from aether_deploy.platform import secrets as used_secrets
 from aether_deploy.platform.components import Component, credential_files, estate_of, placed_faults
-from aether_deploy.platform.expansion import PLACEMENT_FIELDS, Expanded, entry_layers, expand_entry, iterate_entries
+from aether_deploy.platform.expansion import (
+    PLACEMENT_FIELDS,
+    Expanded,
+    Steps,
+    entry_layers,
+    expand_entry,
+    iterate_entries,
+)
 from aether_deploy.platform.gitops_config import GitOpsConfig, pieces_are_told_apart
 from aether_deploy.platform.parts import (
     ClusterConfig,
@@ -29,6 +36,11 @@ from aether_deploy.platform.parts import (
 )
 from aether_deploy.platform.patches import PatchConfig, patched_regions_exist
 from aether_deploy.platform.placing import EntryView, view_entries
+from aether_deploy.platform.routing import landscape_of
+from aether_deploy.platform.routing_config import RoutingConfig
+from aether_deploy.platform.routing_rules import loss_limits_can_hold, routing_is_sound
+from aether_deploy.platform.routing_workloads import RoutingEntry, routing_entries
+from aether_deploy.traffic.backend import Landscape
 
 DEFAULT_ENVIRONMENT = "prod"
 Overlay = Annotated[Mapping[str, Any], Partial(of=lambda: Platform, checked=())]
@@ -57,6 +69,7 @@ class Platform(Config, dict=True):
         defaults: What workloads have in common.
         worlds: World servers, with the class defaults of durable workloads.
         services: Services around them, with the class defaults of stateless workloads.
+        routing: How players reach the closest healthy region; left out, nothing sends them.
         components: The data plane; ``kind`` picks the type of each.
         observability: Monitoring.
         gitops: Which engine applies the tree, and from where.
@@ -75,6 +88,7 @@ class Platform(Config, dict=True):
     defaults: DefaultsConfig = FILLED
     worlds: Annotated[Sequence[Entry], Keyed("name")] = ()
     services: Annotated[Sequence[Entry], Keyed("name")] = ()
+    routing: RoutingConfig | None = None
     components: Annotated[Sequence[Component], Keyed("name")] = ()
     observability: ObservabilityConfig = FILLED
     gitops: GitOpsConfig = FILLED
@@ -112,6 +126,8 @@ class Platform(Config, dict=True):
     component_balancers_stay_internal = rule(data_plane.component_balancers_stay_internal)
     credentials_have_room = rule(data_plane.credentials_have_room)
     service_names_are_free = rule(references.service_names_are_free)
+    routing_is_sound = rule(routing_is_sound)
+    loss_limits_can_hold = rule(loss_limits_can_hold)
     callers_reach_what_they_use = rule(references.callers_reach_what_they_use)
     balancers_stay_internal = rule(references.balancers_stay_internal)
     versions_carry_the_fields = rule(references.versions_carry_the_fields)
@@ -142,9 +158,24 @@ class Platform(Config, dict=True):
         return placed_faults(self)
 
     @cached_property
-    def entries(self) -> list[EntryView]:
+    def authored(self) -> list[EntryView]:
         """Every entry of worlds and services, and where it runs."""
         return view_entries(self)
+
+    @cached_property
+    def landscape(self) -> Landscape | None:
+        """What sends players sees of the platform; None without a sound section ``routing``."""
+        return landscape_of(self)
+
+    @cached_property
+    def directed(self) -> list[RoutingEntry]:
+        """The workloads that the section ``routing`` makes."""
+        return routing_entries(self)
+
+    @cached_property
+    def entries(self) -> list[EntryView]:
+        """Everything that runs as a workload, and where: worlds, services and what routing adds."""
+        return [*self.authored, *(each.view for each in self.directed)]
 
     @cached_property
     def entries_by_name(self) -> dict[str, list[EntryView]]:
@@ -164,7 +195,7 @@ class Platform(Config, dict=True):
         return {}
 
     @cached_property
-    def manifests_made(self) -> dict[tuple[str, int], list[tuple[DeploymentConfig, Any, tuple[Any, ...]]]]:
+    def manifests_made(self) -> dict[Steps, list[tuple[DeploymentConfig, Any, tuple[Any, ...]]]]:
         """Objects of every entry that were made already, and from what: filled by ``rendering.render_cluster``."""
         return {}
 
@@ -174,20 +205,26 @@ class Platform(Config, dict=True):
         return {}
 
     @cached_property
-    def expansions(self) -> dict[tuple[str, int], dict[str | None, Expanded]]:
-        """Every entry as it runs, by section and place, then by the region where it differs (None: elsewhere)."""
-        found: dict[tuple[str, int], dict[str | None, Expanded]] = {}
+    def authored_expansions(self) -> dict[Steps, dict[str | None, Expanded]]:
+        """Every entry of worlds and services as it runs, by place, then by the region where it differs (None:
+        elsewhere)."""
+        found: dict[Steps, dict[str | None, Expanded]] = {}
         defaults = self.defaults.as_layers()
         for section, place, entry in iterate_entries(self.worlds, self.services):
             per_region = entry.get("per_region")
             regions = (None, *(per_region if isinstance(per_region, Mapping) else ()))
             found[section, place] = {
-                region: expand_entry(entry_layers(section, place, entry, defaults, region), section)
+                region: expand_entry(entry_layers((section, place), section, entry, defaults, region), section)
                 for region in regions
             }
         return found
 
-    def expanded_in(self, at: tuple[str, int], region: str | None) -> Expanded:
+    @cached_property
+    def expansions(self) -> dict[Steps, dict[str | None, Expanded]]:
+        """Everything that runs as a workload, as it runs: as ``authored_expansions``, with what routing adds."""
+        return {**self.authored_expansions, **{each.view.at: each.expansions for each in self.directed}}
+
+    def expanded_in(self, at: Steps, region: str | None) -> Expanded:
         """Return the entry at ``at`` as it runs in ``region``."""
         places = self.expansions[at]
         return places.get(region) or places[None]
@@ -217,7 +254,7 @@ class Platform(Config, dict=True):
         ]
         return (*regions, *witnesses)
 
-    def config_of(self, at: tuple[str, int], region: str) -> DeploymentConfig | None:
+    def config_of(self, at: Steps, region: str) -> DeploymentConfig | None:
         """Return the entry at ``at`` as it runs in ``region``; None where it has faults."""
         expanded = self.expanded_in(at, region)
         if expanded.config is None:

@@ -1,21 +1,9 @@
 """Round trips between regions: measured by ``links``, else estimated from where the regions are."""
 
-import math
 from collections.abc import Iterable
 
-from aether_deploy.platform.parts import LinkConfig, Location, RegionConfig
-
-EARTH_RADIUS_KM = 6371.0
-# Light in fibre covers 200 km a millisecond; real paths are about half as long again as the great circle.
-ROUND_TRIP_MS_PER_KM = 2 / 200 * 1.5
-
-
-def great_circle_km(a: Location, b: Location) -> float:
-    """Return the distance of two places on a sphere, kilometres (haversine)."""
-    lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
-    lon = math.radians(b.lon - a.lon)
-    h = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin(lon / 2) ** 2
-    return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(h)))
+from aether_deploy.platform.parts import LinkConfig, RegionConfig
+from aether_deploy.routing.decision.latency import great_circle_ms
 
 
 def round_trip_ms(a: RegionConfig, b: RegionConfig, links: Iterable[LinkConfig]) -> float | None:
@@ -26,5 +14,5 @@ def round_trip_ms(a: RegionConfig, b: RegionConfig, links: Iterable[LinkConfig])
         if set(link.between) == {a.code, b.code}:
             return float(link.latency_ms)
     if a.location is not None and b.location is not None:
-        return great_circle_km(a.location, b.location) * ROUND_TRIP_MS_PER_KM
+        return great_circle_ms(a.location, b.location)
     return None

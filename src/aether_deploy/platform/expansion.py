@@ -22,6 +22,8 @@ from aether_deploy.problems import Problem, Shown, shown
 
 Steps = tuple[str | int, ...]
 SECTIONS = ("worlds", "services")
+ROUTING = "routing"
+"""Section whose settings make workloads of their own, with the defaults of ``services``."""
 PLACEMENT_FIELDS = ("enabled", "regions", "per_region")
 
 
@@ -49,16 +51,24 @@ class Expanded(msgspec.Struct, frozen=True):
 
 
 def entry_layers(
-    section: str, place: int, entry: Mapping[str, Any], defaults: Mapping[str, Any], region: str | None
+    at: Steps, section: str, entry: Mapping[str, Any], defaults: Mapping[str, Any], region: str | None
 ) -> tuple[Layer, ...]:
-    """Return the layers of ``entry`` in ``region``, the weakest first."""
+    """Return the layers of the ``entry`` at ``at`` in ``region``, the weakest first.
+
+    Args:
+        at: Where the entry stands in the document.
+        section: Whose defaults are beneath it: ``worlds`` or ``services``.
+        entry: What the document says of it.
+        defaults: The layers of the section ``defaults``.
+        region: The region that it runs in.
+    """
     layers = [Layer(("defaults", name), _mapping(defaults.get(name))) for name in ("workloads", section)]
     own = {name: value for name, value in entry.items() if name not in PLACEMENT_FIELDS}
-    layers.append(Layer((section, place), own))
+    layers.append(Layer(at, own))
     per_region = _mapping(entry.get("per_region"))
     if region is not None and region in per_region:
-        layers.append(Layer((section, place, "per_region", region), _mapping(per_region[region])))
-    return tuple(layer for layer in layers if layer.values or layer.at == (section, place))
+        layers.append(Layer((*at, "per_region", region), _mapping(per_region[region])))
+    return tuple(layer for layer in layers if layer.values or layer.at == at)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -140,7 +150,7 @@ def find_layer(
     if not hits:
         return None
     first = began([value_at(layer.values, translated) for layer, translated in hits], wanted, node)
-    entry = [hit for hit in hits[first:] if hit[0].at[0] in SECTIONS]
+    entry = [hit for hit in hits[first:] if hit[0].at[0] in (*SECTIONS, ROUTING)]
     layer, translated = (entry or hits[first:])[0]
     return (*layer.at, *(translated if key is None else translated[:-1]))
 

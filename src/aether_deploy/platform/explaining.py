@@ -282,7 +282,7 @@ def _explain_entry(
     if region and region not in codes:
         fix = suggestion(region, codes, f"known are {', '.join(codes)}")
         raise _refused(path, f"has no region {shown(region)}", fix)
-    found = platform.expanded_in((str(section), int(place)), region or None)
+    found = platform.expanded_in((section, place), region or None)
     if inner and inner[0] in ("enabled", "regions", "per_region"):
         value = value_at(evaluation.values, steps)
         origin = document.origin(evaluation, steps) if value is not UNSET else None

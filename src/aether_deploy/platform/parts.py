@@ -65,8 +65,8 @@ class RegionConfig(Config):
         datacenters: The long form of ``zones``, for names of your own or a cluster not named like the region.
         location: Where it is; latencies between regions are estimated from it where ``links`` has none.
         storage_class: StorageClass of every volume in the region that names none.
-        latency_ms: Round trip from players at large, milliseconds. Not read yet: it is for routing.
-        capacity_players: Players that the region takes. Not read yet: it is for routing.
+        latency_ms: Round trip from players at large, milliseconds: the last resort of routing.
+        capacity_players: Players that the region takes; left out, as many as its worlds can scale to.
         enabled: false takes it away, but keeps it known.
     """
 

@@ -15,23 +15,21 @@ if TYPE_CHECKING:
 
 
 class EntryView(msgspec.Struct, frozen=True):
-    """One entry of worlds or services, and where it runs.
+    """One entry of worlds or services, or a workload of routing, and where it runs.
 
     Attributes:
-        section: ``worlds`` or ``services``.
-        place: Its place in the section.
+        at: Where it stands in the document.
         entry: What the file says of it.
         regions: Codes of the regions where it runs, in file order.
     """
 
-    section: str
-    place: int
+    at: Steps
     entry: Mapping[str, Any]
     regions: tuple[str, ...]
 
     @property
-    def at(self) -> tuple[str, int]:
-        return (self.section, self.place)
+    def section(self) -> str:
+        return str(self.at[0])
 
     @property
     def name(self) -> str:
@@ -44,14 +42,14 @@ class EntryView(msgspec.Struct, frozen=True):
 
 
 def view_entries(platform: "Platform") -> list[EntryView]:
-    """Return every entry; a disabled one runs nowhere."""
+    """Return every entry of worlds and services; a disabled one runs nowhere."""
     rendered = [region.code for region in platform.regions if region.enabled]
     views = []
     for section, place, entry in iterate_entries(platform.worlds, platform.services):
         wanted = entry.get("regions", "all")
         listed = wanted if isinstance(wanted, (list, tuple)) else rendered
         runs = [code for code in rendered if code in listed] if entry.get("enabled") is not False else []
-        views.append(EntryView(section, place, entry, tuple(runs)))
+        views.append(EntryView((section, place), entry, tuple(runs)))
     return views
 
 

@@ -7,17 +7,21 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET
 
 from aether_deploy.config.base import Fault
 from aether_deploy.fleet.bundle import STATEFUL_MAX_UNAVAILABLE_SINCE
 from aether_deploy.fleet.network import owns_service
 from aether_deploy.platform.components import names_of_components, server_of
 from aether_deploy.platform.distance import round_trip_ms
-from aether_deploy.platform.expansion import iterate_entries
+from aether_deploy.platform.expansion import ROUTING, iterate_entries
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView, at_layer, nearest, site_configs
+from aether_deploy.platform.routing import routing_of
+from aether_deploy.platform.routing_config import ROUTER
+from aether_deploy.platform.routing_workloads import names_of_routing
 from aether_deploy.pods.surroundings import NEWEST_KUBERNETES
-from aether_deploy.problems import did_you_mean, suggestion
+from aether_deploy.problems import did_you_mean, shown, suggestion
 from aether_deploy.scaling.modes import minor_of, mode_faults
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ def _names(platform: "Platform") -> dict[str, Mapping[str, Any]]:
     for _, _, entry in iterate_entries(platform.worlds, platform.services):
         if isinstance(entry.get("name"), str):
             found.setdefault(entry["name"], entry)
+    if platform.routing is not None:
+        found = {**names_of_routing(platform.routing), **found}
     return {**names_of_components(platform), **found}
 
 
@@ -118,14 +124,20 @@ def links_join_known_regions(self: "Platform") -> Iterator[Fault]:
 
 
 def names_are_distinct(self: "Platform") -> Iterator[Fault]:
-    seen: dict[str, str] = {}
-    for view in self.entries:
-        section = seen.setdefault(view.name, view.section)
-        if view.name and section != view.section:
-            yield Fault((*view.at, "name"), f"the name of one of the {section} too", "give it another name", view.name)
+    routing = routing_of(self)
+    seen = {ROUTER: "the router"} if routing is not None and routing.service is not None else {}
+    backends = () if routing is None else routing.backends
+    sections: list[tuple[Steps, str, str]] = [
+        (view.at, view.name, f"one of the {view.section}") for view in self.authored
+    ]
+    sections += [((ROUTING, "backends", n), each.name, "one of the back ends") for n, each in enumerate(backends)]
+    for at, name, section in sections:
+        other = seen.setdefault(name, section)
+        if name and other != section:
+            yield Fault((*at, "name"), f"the name of {other} too", "give it another name", name)
     for place, component in enumerate(self.components):
         if component.name in seen:
-            reason = f"the name of one of the {seen[component.name]} too"
+            reason = f"the name of {seen[component.name]} too"
             yield Fault(("components", place, "name"), reason, "give it another name", component.name)
 
 
@@ -179,6 +191,8 @@ def placements_exist(self: "Platform") -> Iterator[Fault]:
 
 def fault_of_entry(platform: "Platform", view: EntryView, fault: Fault) -> Fault:
     """Return a fault inside an entry as the whole document shows it."""
+    if view.at[:2] == (ROUTING, "backends"):
+        return _fault_of_backend(platform, view, fault)
     if fault.at[0] == "defaults" and fault.severity == "warning":
         return msgspec.structs.replace(fault, reason=f"{fault.reason} (for {view.section}.{view.name})")
     if fault.reason == "lacks 'image'":
@@ -187,6 +201,18 @@ def fault_of_entry(platform: "Platform", view: EntryView, fault: Fault) -> Fault
             fix = f"did you mean '{close}', which is there? A workload of its own needs image"
             return msgspec.structs.replace(fault, fix=fix)
     return fault
+
+
+def _fault_of_backend(platform: "Platform", view: EntryView, fault: Fault) -> Fault:
+    """Return a fault inside the workload that a back end makes; where the file has no such field, it is told of the
+    back end."""
+    assert platform.routing is not None, "a back end stands in the section"
+    backend, steps = platform.routing.backends[int(view.at[2])], fault.at[len(view.at) :]
+    if fault.at[: len(view.at)] != view.at or not steps or steps[0] in type(backend).__struct_fields__:
+        return fault
+    inside = ".".join(str(step) for step in steps)
+    value = "" if fault.value is UNSET else f"is {shown(fault.value)}; "
+    return Fault(view.at, f"makes a workload whose {inside} {value}{fault.reason}", fault.fix, UNSET, fault.severity)
 
 
 def uses_exist(self: "Platform") -> Iterator[Fault]:
@@ -268,6 +294,8 @@ def callers_reach_what_they_use(self: "Platform") -> Iterator[Fault]:
         here = {view.name for view in self.entries if site.region.code in view.regions}  # the faulty, too
         sound = site_configs(self, site)
         for view, config in sound.values():
+            if view.at[:2] == (ROUTING, "backends"):
+                continue  # its regions and ports are judged by the back end itself, in words of the file
             for place, name in enumerate(config.uses):
                 if name in sound and not any(port.enabled for port in sound[name][1].ports):
                     at = at_layer(self, view, site, ("uses", place))

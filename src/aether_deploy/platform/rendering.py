@@ -24,6 +24,7 @@ from aether_deploy.platform.encrypted import SecretUse
 from aether_deploy.platform.monitoring import render_monitoring
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView, nearest, site_configs
+from aether_deploy.platform.routing_workloads import dialled_outside, outside_annotations, routing_manifests
 from aether_deploy.platform.secrets import FOLDER as SECRETS
 from aether_deploy.platform.secrets import SOURCE as SECRETS_SOURCE
 from aether_deploy.platform.secrets import render_secrets, secrets_at
@@ -164,11 +165,14 @@ def _render_unpatched(platform: Platform, site: Site, files: Mapping[str, bytes]
     )
     near = {**dict.fromkeys(here, platform.namespace), **{each.name: platform.data_namespace for each in components}}
     folders = []
+    directing = routing_manifests(platform, site)
     for name, (view, config) in here.items():
         around = msgspec.structs.replace(
             common,
             uses={used: _used(platform, site, used, here, external) for used in config.uses},
             used_by=used_by.get(name, ()),
+            outside=dialled_outside(platform, site, name),
+            outside_annotations=outside_annotations(platform, site, name),
             neighbours={
                 each.service: near[each.service]
                 for each in config.topology.preferred_colocation
@@ -176,7 +180,10 @@ def _render_unpatched(platform: Platform, site: Site, files: Mapping[str, bytes]
             },
             files=files,
         )
-        folders.append(Folder(name, _manifests(platform, view, config, around), config))
+        own = _manifests(platform, view, config, around)
+        beside = directing.pop(name, [])
+        folders.append(Folder(name, tuple(in_apply_order([*own, *beside])) if beside else own, config))
+    folders += [Folder(name, tuple(in_apply_order(manifests)), None) for name, manifests in directing.items()]
     folders += [
         Folder(name, (_external_service(platform, platform.namespace, name, host, peer, source),), None)
         for name, (peer, host, source) in external.items()

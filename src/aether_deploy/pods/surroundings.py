@@ -33,6 +33,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         storage_class: StorageClass of volumes that name none.
         uses: The workloads it calls, by name; a name that is missing is taken to be beside it.
         used_by: The workloads that call it.
+        outside: Ports that it dials outside the cluster, as (name, number, protocol).
+        outside_annotations: Annotations of the one Service that exposes all its pods, beside its own.
         neighbours: Namespace of each service of ``preferred_colocation`` that runs here; None: all beside it.
         monitoring_namespace: Where Prometheus runs; None: anywhere in the cluster.
         scrape_interval_secs: Render a PodMonitor with this interval; None: no PodMonitor.
@@ -48,6 +50,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     storage_class: str | None = None
     uses: Mapping[str, Peer] = {}
     used_by: tuple[Peer, ...] = ()
+    outside: tuple[tuple[str, int, str], ...] = ()
+    outside_annotations: Mapping[str, str] = {}
     neighbours: Mapping[str, str] | None = None
     monitoring_namespace: str | None = None
     scrape_interval_secs: int | None = None

@@ -1,39 +1,20 @@
 """Regions as a router sees them, and the specification's three routing rules."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, ClassVar, Literal
-
-import msgspec
+from functools import cached_property
+from typing import Annotated, Literal
 
 from aether_deploy.config.base import Config, Fault, rule
 from aether_deploy.config.marks import Keyed
 from aether_deploy.config.types import Count, DnsLabel
 from aether_deploy.manifest.boxes import YamlConfig
-from aether_deploy.problems import NoHealthyRegionError, UnknownRegionError
-
-
-class RoutingDecision(msgspec.Struct, frozen=True):
-    """Where a player goes. Match on ``RoutingDecision.Primary(...)`` and ``RoutingDecision.Failover(...)``."""
-
-    Primary: ClassVar[type["Primary"]]
-    Failover: ClassVar[type["Failover"]]
-
-
-class Primary(RoutingDecision, frozen=True, kw_only=True):
-    """The preferred region takes the player. Given if and only if that region is healthy."""
-
-    region: str
-
-
-class Failover(RoutingDecision, frozen=True, kw_only=True):
-    """Another region takes the player; ``reason`` begins with a code such as ``preferred_unhealthy``."""
-
-    region: str
-    reason: str
-
-
-RoutingDecision.Primary = Primary
-RoutingDecision.Failover = Failover
+from aether_deploy.routing.decision.deciding import decide_route
+from aether_deploy.routing.policy import RoutingPolicy
+from aether_deploy.routing.request import RouteRequest
+from aether_deploy.routing.routed import Failover as Failover
+from aether_deploy.routing.routed import Primary as Primary
+from aether_deploy.routing.routed import RoutingDecision as RoutingDecision
+from aether_deploy.routing.view import RegionView, RoutingView
 
 
 class Region(Config):
@@ -50,7 +31,7 @@ class Region(Config):
     healthy: bool = True
 
 
-class RegionRoutingConfig(YamlConfig):
+class RegionRoutingConfig(YamlConfig, dict=True):
     """The regions a player may be sent to, in the order that breaks ties.
 
     Attributes:
@@ -86,20 +67,21 @@ class RegionRoutingConfig(YamlConfig):
             NoHealthyRegionError: No region is healthy and ``on_none_healthy`` is ``error``.
             UnknownRegionError: ``preferred`` is not configured and ``on_unknown`` is ``error``.
         """
-        wanted = next((region for region in self.regions if region.code == preferred), None)
-        if wanted is None and self.on_unknown == "error":
-            known = ", ".join(region.code for region in self.regions)
-            raise UnknownRegionError(f"no region is named '{preferred}'; known are {known}")
-        if wanted is not None and wanted.healthy:
-            return Primary(region=wanted.code)
-        healthy = [region for region in self.regions if region.healthy]
-        if healthy:
-            reason = "preferred_unknown" if wanted is None else "preferred_unhealthy"
-            return Failover(region=_closest(healthy).code, reason=reason)
-        if self.on_none_healthy == "error":
-            raise NoHealthyRegionError(f"none of {len(self.regions)} regions is healthy")
-        return Failover(region=(wanted or _closest(self.regions)).code, reason="fail_open: no region is healthy")
+        return decide_route(self._policy, self._view, RouteRequest(preferred=preferred)).decision
 
+    @cached_property
+    def _policy(self) -> RoutingPolicy:
+        return RoutingPolicy(on_unknown=self.on_unknown, on_none_healthy=self.on_none_healthy)
 
-def _closest(regions: Sequence[Region]) -> Region:
-    return min(regions, key=lambda region: region.latency_ms)
+    @cached_property
+    def _view(self) -> RoutingView:
+        return RoutingView(
+            regions=tuple(
+                RegionView(
+                    code=region.code,
+                    latency_ms=region.latency_ms,
+                    health="healthy" if region.healthy else "unhealthy",
+                )
+                for region in self.regions
+            )
+        )

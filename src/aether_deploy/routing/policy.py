@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from aether_deploy.config.base import Config, Fault, rule
 from aether_deploy.config.marks import Distinct, Keyed, TextRule, WholeRule
-from aether_deploy.config.types import DnsLabel, HttpPath, PortName, PositiveCount, PositiveSeconds, Seconds
+from aether_deploy.config.types import DnsLabel, PositiveCount, PositiveSeconds, Seconds
 
 LatencySource = Literal["measured", "matrix", "great_circle", "static"]
 LATENCY_SOURCES: tuple[LatencySource, ...] = ("measured", "matrix", "great_circle", "static")
@@ -43,7 +43,8 @@ class LatencyPolicy(Config):
         sources: Where a region's latency comes from, the best first: what the player ``measured``, the ``matrix`` of
             links from his preferred region, the ``great_circle`` from his position, the region's ``static`` one. The
             first that knows the region counts; a region that none knows is the last choice, and never excluded.
-        max_ms: Regions further than this are a last resort, milliseconds inclusive; left out, there is no cap.
+        max_ms: Regions that are known to be further than this are a last resort, milliseconds inclusive; left out,
+            there is no cap.
         tie_ms: Regions this much further than the closest are as good as it: load decides among them, then file order.
         expansions: Wider caps for players who wait.
         sample_min: Measurements below this many samples are not believed.
@@ -78,23 +79,17 @@ class LatencyPolicy(Config):
 
 
 class HealthPolicy(Config):
-    """When a region counts as healthy: what its entry answers to probes.
+    """When a region counts as healthy, by what it answers to probes.
 
     Attributes:
-        port: Name of the entry's port that answers; it must be exposed. Left out, the first exposed TCP port.
-        path: HTTP path that is asked.
-        scheme: How it is asked; left out, ``https`` where the port's name begins so, else ``http``. ``tcp`` only
-            connects.
         interval_ms: Pause between two probes, milliseconds.
-        timeout_ms: An answer later than this is none, milliseconds.
+        timeout_ms: An answer later than this is none, milliseconds. A probe is a new connection: with ``https`` it
+            takes three round trips, with ``http`` two, with ``tcp`` one.
         fall: Timeouts and refused connections in a row that make a region unhealthy. An answer that says "not ready"
             does so at once.
         rise: Answers in a row that make it healthy again.
     """
 
-    port: PortName | None = None
-    path: HttpPath = "/readyz"
-    scheme: Literal["http", "https", "tcp"] | None = None
     interval_ms: PositiveMilliseconds = 1000
     timeout_ms: PositiveMilliseconds = 500
     fall: PositiveCount = 3
@@ -142,7 +137,7 @@ class FailbackPolicy(Config):
     Attributes:
         ramp_secs: New players return by share, from a tenth to all over this time, seconds; 0 is at once.
         hold_secs: A player who was sent elsewhere stays there until the region is healthy for this long, seconds, or
-            until his next join.
+            until his next join; 0 is not at all.
     """
 
     ramp_secs: Seconds = 60
@@ -176,7 +171,8 @@ class StickyPolicy(Config):
     """How long a player stays with the region that he was sent to.
 
     Attributes:
-        slack_ms: He stays while it is at most this much further than his closest region, milliseconds.
+        slack_ms: He stays while it is at most this much further than his closest region, milliseconds; after a
+            failover, than the closest that may take him.
     """
 
     slack_ms: Milliseconds = 40
@@ -205,7 +201,8 @@ class RoutingPolicy(Config):
     Attributes:
         on_unknown: A preferred region that is not configured: ``failover`` to the closest healthy one (an old client
             must not be locked out), or ``error``.
-        on_none_healthy: No region may take the player: ``error``, or ``fail_open`` to the preferred one.
+        on_none_healthy: No region that is open to the player is healthy: ``error``, or ``fail_open`` to the preferred
+            one. Where one is healthy, but full, it is an error always.
         latency: How far a region may be; left out, no cap and no ties.
         damping: Rest for regions that flap; left out, none.
         failback: How players return; left out, at once.

@@ -30,9 +30,11 @@ class RegionView(msgspec.Struct, frozen=True, kw_only=True):
         healthy_secs: How long it is healthy since it was last unhealthy, seconds; infinite where it never was.
         load: Players and reservations over capacity; None where it is unknown and limits nothing.
         load_stale: The last report of players is older than the policy likes.
+        load_at_least: Nobody reported players, or too long ago: the load is that of the reservations alone.
         drain: ``soft`` takes no new players, but those who return; ``hard`` takes nobody.
         drain_share: Share of new players that a soft drain still takes, 1 to 0 while it bleeds.
-        builds: Builds that its worlds speak; empty where nobody said, which excludes none.
+        builds: Builds that its worlds speak; empty where nobody said, or said so too long ago (R11's time after which a
+            load is unknown), which excludes none.
     """
 
     code: str
@@ -44,6 +46,7 @@ class RegionView(msgspec.Struct, frozen=True, kw_only=True):
     healthy_secs: float = float("inf")
     load: float | None = None
     load_stale: bool = False
+    load_at_least: bool = False
     drain: DrainMode = "none"
     drain_share: float = 0.0
     builds: frozenset[str] = frozenset()

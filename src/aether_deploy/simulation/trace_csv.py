@@ -7,23 +7,20 @@ lines at the end. An empty cell of a pod is a sample that is missing; a time wit
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from aether_deploy.patterns import Pattern
 from aether_deploy.problems import ConfigError, Problem, shown, suggestion
+from aether_deploy.simulation.csv_cells import BINARY, BYTE_ORDER_MARK, MAX_LINE_BYTES, Cell, Problems, split_cells
 from aether_deploy.simulation.traces import MAX_PLAYERS, MAX_SAMPLES, MAX_SECS, MISSING, Trace
 
-MAX_LINE_BYTES = 1 << 20
 MAX_SPAN_SECS = 3660 * 86_400
-LISTED = 20
 SECS, PLAYERS = "secs", "players"
 BEGIN = f"begin with the line {SECS},{PLAYERS}"
 
 _POD = Pattern("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _DECIMAL = Pattern(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _NOT_NUMBERS = ("nan", "inf", "+inf", "-inf", "null", "none", "na", "n/a", "infinity", "-infinity")
-_BINARY = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip", b"PK\x03\x04": "a spreadsheet or archive"}
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DIGITS = 12
 
 
@@ -53,7 +50,7 @@ def trace_lines(trace: Trace) -> Iterator[str]:
 
 def gap_problems(trace: Trace, file: str = "trace") -> list[Problem]:
     """Return a warning for each gap of a trace that was read from ``file``; the first 20 where there are more."""
-    found = _Problems(file, severity="warning")
+    found = Problems(file, severity="warning")
     for gap in trace.gaps():
         reason = f"{gap.length_secs} s after the line before, where {gap.usual_secs} s are usual; the last value holds"
         fix = "add the samples that are missing; leave it if nothing changed meanwhile"
@@ -66,46 +63,11 @@ def _encoded(lines: Iterable[bytes | str]) -> Iterator[bytes]:
         yield line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
 
 
-class _Problems:
-    """The problems of one file: the first ones, and how many more."""
-
-    def __init__(self, file: str, severity: str = "error") -> None:
-        self._file = file
-        self._severity = severity
-        self._found: list[Problem] = []
-        self.count = 0
-
-    def add(self, line: int, column: int, path: str, reason: str, fix: str, value: str | None = None) -> None:
-        self.count += 1
-        if len(self._found) < LISTED:
-            self._found.append(self._problem(path, reason, fix, value=value, line=line, column=column))
-
-    def listed(self) -> list[Problem]:
-        more = self.count - len(self._found)
-        if not more:
-            return self._found
-        noun = "problem" if self._severity == "error" else "gap"
-        rest = f"has {more} more {noun}{'s' * (more != 1)} below line {self._found[-1].line}"
-        return [*self._found, self._problem("$", rest, "mend those above, then run again")]
-
-    def _problem(self, path: str, reason: str, fix: str, **said: object) -> Problem:
-        values = {"path": path, "reason": reason, "fix": fix, "file": self._file, "severity": self._severity, **said}
-        return Problem(**values)  # type: ignore[arg-type]
-
-
-class _Cell(NamedTuple):
-    """One cell of a line: its text without quotes and spaces, and the column where it begins, from 1."""
-
-    text: str
-    column: int
-    closed: bool = True
-
-
 class _Reader:
     """Reads one file, line by line."""
 
     def __init__(self, file: str) -> None:
-        self._problems = _Problems(file)
+        self._problems = Problems(file)
         self._file = file
         self._line = 0
         self._blank = 0
@@ -128,7 +90,7 @@ class _Reader:
 
     def _read_header(self, line: bytes) -> None:
         self._line = 1
-        line = line.removeprefix(_BYTE_ORDER_MARK)
+        line = line.removeprefix(BYTE_ORDER_MARK)
         if not line.strip():
             self._stop(1, "begins with an empty line" if line else "is empty", BEGIN)
         first, *others = cells = self._cells(line)
@@ -151,7 +113,7 @@ class _Reader:
         if self._problems.count:
             raise ConfigError(self._problems.listed())
 
-    def _check_names(self, cells: Sequence[_Cell], names: Sequence[str]) -> None:
+    def _check_names(self, cells: Sequence[Cell], names: Sequence[str]) -> None:
         for place, cell in enumerate(cells):
             reason, fix = None, "remove one of the two columns"
             if names == [PLAYERS]:
@@ -242,7 +204,7 @@ class _Reader:
         if self._problems.count == before:
             self._append(secs, players)
 
-    def _time(self, cell: _Cell) -> int:
+    def _time(self, cell: Cell) -> int:
         secs = self._whole(cell, SECS, MAX_SECS, "give seconds, not milliseconds", "give the time in whole seconds")
         if secs < 0:
             return secs  # that is a fault of its own
@@ -254,13 +216,13 @@ class _Reader:
             self._add(cell, SECS, "more than ten years after the first sample", "correct the time")
         return secs
 
-    def _players(self, cell: _Cell, name: str) -> int:
+    def _players(self, cell: Cell, name: str) -> int:
         if not cell.text and self._pods:
             return MISSING
         leave = "leave the cell empty" if self._pods else "remove the line: the value before it then holds"
         return self._whole(cell, name, MAX_PLAYERS, "correct the number", leave)
 
-    def _whole(self, cell: _Cell, path: str, most: int, fix_of_size: str, fix_of_absence: str) -> int:
+    def _whole(self, cell: Cell, path: str, most: int, fix_of_size: str, fix_of_absence: str) -> int:
         """Return the number in ``cell``; -1 with a problem where it is none."""
         text = cell.text
         if text.isascii() and text.isdigit():
@@ -280,10 +242,10 @@ class _Reader:
             self._add(cell, path, "not a whole number", "write it in digits only, without signs and separators")
         return -1
 
-    def _add(self, cell: _Cell, path: str, reason: str, fix: str) -> None:
+    def _add(self, cell: Cell, path: str, reason: str, fix: str) -> None:
         self._problems.add(self._line, cell.column, path, reason, fix, value=shown(cell.text))
 
-    def _cells(self, line: bytes) -> list[_Cell]:
+    def _cells(self, line: bytes) -> list[Cell]:
         if len(line) > MAX_LINE_BYTES:
             self._stop(1, f"has a line of more than {MAX_LINE_BYTES} bytes", f"{BEGIN}, then a line for each time")
         try:
@@ -295,47 +257,15 @@ class _Reader:
             )
         if "\0" in text:
             self._stop(text.index("\0") + 1, "holds the byte 0x00, not text", "save it as CSV text in UTF-8", line)
-        return list(_split(text.removesuffix("\n").removesuffix("\r")))
+        return list(split_cells(text.removesuffix("\n").removesuffix("\r")))
 
     def _stop(self, column: int, reason: str, fix: str, line: bytes = b"") -> NoReturn:
         """End with a problem after which nothing more can be read."""
-        kind = next((kind for mark, kind in _BINARY.items() if self._line == 1 and line.startswith(mark)), None)
+        kind = next((kind for mark, kind in BINARY.items() if self._line == 1 and line.startswith(mark)), None)
         if kind:
             column, reason = 1, f"is {kind}, not UTF-8 text"
         self._problems.add(self._line, column, "$", reason, fix)
         raise ConfigError(self._problems.listed())
-
-
-def _split(text: str) -> Iterator[_Cell]:
-    """Yield the cells of a line. A quoted one may hold commas, and quotes where they are doubled."""
-    start = 0
-    while start <= len(text):
-        begin = start + len(text[start:]) - len(text[start:].lstrip(" "))
-        if text[begin : begin + 1] != '"':
-            end = text.find(",", start)
-            end = len(text) if end < 0 else end
-            cell = text[start:end].strip()
-            yield _Cell(cell, begin + 1 if cell else start + 1)
-        else:
-            end = _closing(text, begin + 1)
-            if end < 0:
-                yield _Cell(text[begin:].strip(), begin + 1, closed=False)
-                return
-            content = text[begin + 1 : end].replace('""', '"').strip()
-            after = text.find(",", end)
-            after = len(text) if after < 0 else after
-            rest = text[end + 1 : after].strip()
-            yield _Cell(text[begin:after].strip() if rest else content, begin + 1)
-            end = after
-        start = end + 1
-
-
-def _closing(text: str, start: int) -> int:
-    """Return the place of the quote that closes what begins at ``start``; -1 where none does."""
-    end = text.find('"', start)
-    while end >= 0 and text[end + 1 : end + 2] == '"':
-        end = text.find('"', end + 2)
-    return end
 
 
 def _separator(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What makes a component's pods: StatefulSets and CronJobs, hardened alike."""
+"""What makes a component's pods: StatefulSets, Deployments and CronJobs, hardened alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -97,6 +97,34 @@ def stateful_set(
             "selector": {"matchLabels": part_labels(config, pod.part)},
             "template": pod_template(config, place, pod),
             "volumeClaimTemplates": [_claim(place, pvc)],
+        },
+    }
+
+
+def deployment(
+    config: ComponentConfig, place: Place, pod: ComponentPod, *, replicas: int, deviations: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return a Deployment of the component: pods that are all alike and keep nothing that would be missed.
+
+    Args:
+        config: The component.
+        place: Where it runs.
+        pod: Its pods.
+        replicas: How many.
+        deviations: Waivers that the pods need beside those that follow from ``config`` and ``pod``.
+    """
+    template = pod_template(config, place, pod)
+    for each in template["spec"]["topologySpreadConstraints"]:
+        each["whenUnsatisfiable"] = "ScheduleAnyway"  # one more while rolling, and none that waits for a lost zone
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata_of(config, place, pod.part, annotations=_waived(config, pod, replicas, deviations)),
+        "spec": {
+            "replicas": replicas,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "selector": {"matchLabels": part_labels(config, pod.part)},
+            "template": template,
         },
     }
 

@@ -1,0 +1,103 @@
+"""What a failure does to edges: those of other regions go on, and what is kept outlives its origins."""
+
+from collections.abc import Iterator, Mapping
+
+from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
+from aether_deploy.infrastructure.analysis.findings import Finding
+from aether_deploy.infrastructure.analysis.impacts import Basis, Effect, FailureImpact
+from aether_deploy.infrastructure.edge.nginx import CONNECT_SECS, READ_SECS
+from aether_deploy.infrastructure.edge.policy import classes_of
+from aether_deploy.infrastructure.estate import Estate, EstateRegion
+from aether_deploy.infrastructure.kinds.edge import EdgeConfig
+from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_regions
+
+_KEPT = Basis(
+    "what is kept is answered without an origin, for as long as its class says", "RFC 5861; measured on nginx"
+)
+_SPARE = Basis(
+    f"an origin that is gone costs the first who ask up to {CONNECT_SECS} s, one that answers nothing {READ_SECS} s; "
+    "then the next is asked",
+    "ngx_http_upstream_module; measured on nginx 1.31.3",
+)
+_PODS = Basis("its pods keep nothing that would be missed: others answer", "Deployment; placement")
+
+
+def analyst(config: EdgeConfig, estate: Estate) -> "EdgeAnalyst":
+    """Return who answers for edges."""
+    return EdgeAnalyst(config, estate)
+
+
+class EdgeAnalyst:
+    """Answers for the edges of one component: one in each region, and the copies of the store behind them."""
+
+    def __init__(self, config: EdgeConfig, estate: Estate) -> None:
+        """Look at where its pods and its origins are."""
+        self._config = config
+        placed = config.placed_in(estate)
+        self._regions = tuple(each for each in estate.regions if each.code in placed)
+        store = estate.component(config.store)
+        own = store is not None and getattr(store, "provider", "") == SELF_HOSTED
+        self._origins: tuple[EstateRegion, ...] = home_regions(store, estate) if own else ()
+
+    @property
+    def footprint(self) -> Footprint:
+        """Every datacenter with its pods or with a copy of its store, and the links between."""
+        names = {each.name for region in (*self._regions, *self._origins) for each in region.full}
+        pairs = {frozenset((a.code, b.code)) for a in self._regions for b in self._origins if a.code != b.code}
+        return Footprint(datacenters=frozenset(names), links=frozenset(pairs))
+
+    @property
+    def pods(self) -> Mapping[str, str]:
+        """Where pods of each region may be."""
+        text = f"of {self._config.replicas} pods"
+        return {each.name: text for region in self._regions for each in region.full}
+
+    @property
+    def parts(self) -> int:
+        """One in each region."""
+        return len(self._regions)
+
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
+        """Return what it does to the edge of each region: its pods, and then what it fetches from."""
+        return FailureImpact(tuple(effect for region in self._regions for effect in self._effects(region, failure)))
+
+    def _effects(self, region: EstateRegion, failure: PlatformFailure) -> Iterator[Effect]:
+        here = {each.name for each in region.full}
+        if here and here <= failure.lost:
+            yield Effect(
+                part=region.code, region=region.code, outcome="down", readable=False, rules=(_PODS,),
+                note="players are answered by the edge of another region, once their names lead there",
+            )  # fmt: skip
+            return
+        reached = [each for each in self._origins if self._reaches(region, each, failure)]
+        if self._origins and not reached:
+            yield Effect(
+                part=region.code, region=region.code, outcome="read-only", note=self._outlives(), rules=(_KEPT,),
+                fix="let a further region follow the store",
+            )  # fmt: skip
+        elif len(reached) < len(self._origins):
+            note = f"what is not kept comes from {reached[0].code}"
+            yield Effect(part=region.code, region=region.code, note=note, rules=(_SPARE,))
+        elif here & failure.lost or here & failure.nodes or failure.role:
+            yield Effect(part=region.code, region=region.code, note="fewer pods, and what they kept", rules=(_PODS,))
+
+    def _reaches(self, region: EstateRegion, origin: EstateRegion, failure: PlatformFailure) -> bool:
+        gone = {each.name for each in origin.full} <= failure.lost
+        return not gone and frozenset((region.code, origin.code)) not in failure.cut
+
+    def _outlives(self) -> str:
+        kept = [
+            f"{each.name} for {max(each.ttl_secs, each.ttl_secs + each.sie_secs)} s"
+            for each in classes_of(self._config)
+        ]
+        return f"only what is kept is answered: {', '.join(kept) or 'nothing is'}"
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield classes that are gone with their origin, though nobody need notice."""
+        for each in classes_of(self._config):
+            if each.ttl_secs < 3600 and not each.sie_secs:
+                yield Finding(
+                    rule="no-stale-if-error", severity="note", component=self._config.name, source="RFC 5861",
+                    text=f"class '{each.name}' is not answered {each.ttl_secs} s after the last origin went",
+                    fix="give it stale_if_error_secs",
+                )  # fmt: skip

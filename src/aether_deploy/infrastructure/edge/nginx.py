@@ -1,0 +1,262 @@
+"""What nginx reads: the policy of an edge as its file.
+
+A request passes two stages. The first looks at the path as nginx understands it, with ``..`` and ``%2e`` resolved, and
+keeps answers. The second is one server for each origin, since origins differ in host, path and encryption: it puts the
+bucket in front, and says how long an answer is kept. Sources: nginx documentation of ``ngx_http_proxy_module`` and
+``ngx_http_upstream_module``; what each setting is for was measured on 1.31.3.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from aether_deploy.infrastructure.edge.policy import EdgeOrigin, EdgePolicy
+
+STATUS_PATH = "/healthz"
+READY_PATH = "/readyz"
+KEYS_MB = 64
+"""Memory for the names of what is kept: about half a million objects."""
+
+CONNECT_SECS = 2
+READ_SECS = 15
+FAILED_SECS = 5
+"""How long an origin that did not answer is left alone."""
+
+YEAR_SECS = 31_536_000
+
+
+class NginxPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one edge runs.
+
+    Attributes:
+        listens: Address and port for ``http``, ``https`` and ``status``; without a certificate ``https`` is missing.
+        stages: Address and port of each second stage, two for each origin: the origin itself, and what comes after.
+        cache: Folder of what is kept.
+        cache_mb: How much may be kept, MB.
+        run: Folder for everything else that it writes.
+        tls: Folder of the certificate.
+        resolver: File that says who resolves names; None where all are known when it starts.
+        trusted: File of the authorities whose certificates origins may have.
+    """
+
+    listens: Mapping[str, str]
+    stages: Sequence[str]
+    cache: str
+    cache_mb: int
+    run: str = "/tmp"
+    tls: str = ""
+    resolver: str | None = None
+    trusted: str = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def stages_needed(policy: EdgePolicy) -> int:
+    """Return how many addresses the second stage needs."""
+    return 2 * len(policy.origins)
+
+
+def needs_resolver(origin: EdgeOrigin) -> bool:
+    """Return whether the origin's name is outside of the cluster: its address may change, and may be unknown now."""
+    return not origin.address.host.endswith(".svc") and not re.fullmatch(r"[0-9.]+", origin.address.host)
+
+
+def nginx_text(policy: EdgePolicy, place: NginxPlace, *, cors_origins: Sequence[str] = ()) -> str:
+    """Return the file of one edge. Equal input gives equal text.
+
+    Args:
+        policy: What it does.
+        place: Where it runs.
+        cors_origins: Pages of other origins that may read, as the bucket says it.
+    """
+    lines = [
+        "worker_processes auto;",
+        "worker_rlimit_nofile 16384;",
+        f"pid {place.run}/nginx.pid;",
+        "error_log /dev/stderr warn;",
+        "events {",
+        "  worker_connections 4096;",
+        "}",
+        "http {",
+        *(f"  {line}" for line in _http(policy, place, cors_origins)),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _http(policy: EdgePolicy, place: NginxPlace, cors_origins: Sequence[str]) -> Iterator[str]:
+    kept = max((each.ttl_secs + max(each.swr_secs, each.sie_secs) for each in policy.classes), default=0)
+    yield "server_tokens off;"
+    yield "default_type application/octet-stream;"
+    yield "log_format edge '$remote_addr $request_method $uri $status $body_bytes_sent $upstream_cache_status '"
+    yield "  '$request_time $upstream_response_time';"
+    yield "access_log off;"
+    for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        yield f"{name}_temp_path {place.run}/{name};"
+    if place.resolver is not None:
+        yield f"include {place.resolver};"
+    # Without 'inactive' of that length what may be answered stale is thrown away after ten minutes.
+    yield (
+        f"proxy_cache_path {place.cache} levels=1:2 keys_zone=objects:{KEYS_MB}m max_size={place.cache_mb}m "
+        f"inactive={min(max(kept, 600), YEAR_SECS)}s use_temp_path=off;"
+    )
+    yield "proxy_http_version 1.1;"
+    yield f"proxy_connect_timeout {CONNECT_SECS}s;"
+    yield f"proxy_read_timeout {READ_SECS}s;"
+    yield from _maps(policy, cors_origins)
+    yield from _chain(policy, place)
+    yield from _front(policy, place)
+    yield from _status(place)
+    for at, origin in enumerate(policy.origins):
+        yield from _origin(origin, place.stages[2 * at], place)
+
+
+def _maps(policy: EdgePolicy, cors_origins: Sequence[str]) -> Iterator[str]:
+    yield "map $uri $aether_control {"
+    yield "  default '';"
+    for each in policy.classes:
+        yield f"  '~^{re.escape(each.match)}' '{each.cache_control}';"
+    yield "}"
+    # Each origin of pages is kept apart, and only those that may read: anything else would let anybody fill the cache.
+    yield "map $http_origin $aether_origin {"
+    yield "  default '';"
+    for page in cors_origins:
+        pattern = "~." if page == "*" else f"~^{re.escape(page).replace(re.escape('*'), '[a-z0-9.-]+')}$"
+        yield f"  '{pattern}' $http_origin;"
+    yield "}"
+
+
+def _chain(policy: EdgePolicy, place: NginxPlace) -> Iterator[str]:
+    """Yield the order of origins: several spares of one list would be taken in turn, not the nearest first."""
+    last = len(policy.origins) - 1
+    for at in range(len(policy.origins)):
+        yield f"upstream from_{at} {{"
+        yield f"  server {place.stages[2 * at]} max_fails=1 fail_timeout={FAILED_SECS}s;"
+        if at == last - 1:
+            yield f"  server {place.stages[2 * last]} backup;"
+        elif at < last:
+            yield f"  server {place.stages[2 * at + 1]} backup;"
+        yield "  keepalive 16;"
+        yield "}"
+    for at in range(1, last):
+        yield "server {"
+        yield f"  listen {place.stages[2 * at - 1]};"
+        yield "  location / {"
+        yield f"    proxy_pass http://from_{at};"
+        yield "    proxy_set_header Connection '';"
+        yield f"    proxy_next_upstream {_NEXT};"
+        yield "  }"
+        yield "}"
+
+
+# An object that a region has not copied yet is fetched from one that has it.
+_NEXT = "error timeout http_502 http_503 http_504 http_404"
+
+
+def _front(policy: EdgePolicy, place: NginxPlace) -> Iterator[str]:
+    methods = "|".join(policy.methods)
+    yield "server {"
+    yield f"  listen {place.listens['http']};"
+    if "https" in place.listens:
+        yield f"  listen {place.listens['https']} ssl;"
+        yield f"  ssl_certificate {place.tls}/tls.crt;"
+        yield f"  ssl_certificate_key {place.tls}/tls.key;"
+        yield "  ssl_protocols TLSv1.2 TLSv1.3;"
+    yield f"  server_name {policy.hostname};"
+    yield "  access_log /dev/stdout edge;"
+    yield "  absolute_redirect off;"
+    yield "  client_max_body_size 1k;"
+    yield "  max_ranges 8;"
+    yield f"  if ($request_method !~ ^({methods})$) {{"
+    yield "    return 405;"
+    yield "  }"
+    yield "  location / {"
+    yield "    return 404;"
+    yield "  }"
+    for prefix in policy.open_prefixes:
+        yield from (f"  {line}" for line in _open(prefix, policy))
+    yield "}"
+
+
+def _open(prefix: str, policy: EdgePolicy) -> Iterator[str]:
+    yield f"location ^~ {prefix} {{"
+    # A store may answer for a folder.
+    yield "  if ($uri ~ /$) {"
+    yield "    return 404;"
+    yield "  }"
+    yield "  set $args '';"
+    # With a path here nginx sends the path that it matched, not the one that it was sent: '..' and '%2e' are gone.
+    yield f"  proxy_pass http://from_0{prefix};"
+    yield "  proxy_pass_request_headers off;"
+    yield "  proxy_pass_request_body off;"
+    yield "  proxy_set_header Connection '';"
+    yield "  proxy_set_header Origin $aether_origin;"
+    yield f"  proxy_next_upstream {_NEXT};"
+    yield "  proxy_cache objects;"
+    yield "  proxy_cache_key '$uri $aether_origin';"
+    yield f"  proxy_cache_valid 404 {policy.not_found_secs}s;"
+    yield "  proxy_cache_lock on;"
+    yield "  proxy_cache_lock_age 30s;"
+    yield "  proxy_cache_lock_timeout 30s;"
+    yield "  proxy_cache_background_update on;"
+    yield "  proxy_cache_revalidate on;"
+    # The key says all that answers differ by.
+    yield "  proxy_ignore_headers Vary Set-Cookie Expires;"
+    yield "  add_header X-Cache $upstream_cache_status always;"
+    yield "}"
+
+
+def _status(place: NginxPlace) -> Iterator[str]:
+    yield "server {"
+    yield f"  listen {place.listens['status']};"
+    for path in (STATUS_PATH, READY_PATH):
+        yield f"  location = {path} {{"
+        yield "    return 200 'ok\\n';"
+        yield "  }"
+    yield "  location / {"
+    yield "    return 404;"
+    yield "  }"
+    yield "}"
+
+
+def _origin(origin: EdgeOrigin, listen: str, place: NginxPlace) -> Iterator[str]:
+    address = origin.address
+    host = "$aether_host" if needs_resolver(origin) else address.host
+    yield "server {"
+    yield f"  listen {listen};"
+    yield "  location / {"
+    if needs_resolver(origin):
+        yield f"    set $aether_host {address.host};"
+    # What comes here was cleaned by the first stage, so it is passed on as it is.
+    yield f"    proxy_pass {address.scheme}://{host}:{address.port}{origin.path}$request_uri;"
+    yield f"    proxy_set_header Host {_host_header(origin)};"
+    yield "    proxy_set_header Connection '';"
+    if address.scheme == "https":
+        yield "    proxy_ssl_server_name on;"
+        yield f"    proxy_ssl_name {address.host};"
+        yield "    proxy_ssl_verify on;"
+        yield f"    proxy_ssl_trusted_certificate {place.trusted};"
+    # The answers of a store name its buckets, and it says 403 of what is not there.
+    yield "    proxy_intercept_errors on;"
+    yield "    error_page 400 403 404 =404 @missing;"
+    for header in ("Cache-Control", "Set-Cookie", "x-amz-version-id", "x-amz-request-id", "x-amz-id-2"):
+        yield f"    proxy_hide_header {header};"
+    yield "    add_header Cache-Control $aether_control;"
+    yield "  }"
+    yield "  location @missing {"
+    yield "    return 404;"
+    yield "  }"
+    yield "}"
+
+
+def _host_header(origin: EdgeOrigin) -> str:
+    address = origin.address
+    implied = {"http": 80, "https": 443}[address.scheme]
+    return address.host if address.port == implied else f"{address.host}:{address.port}"
+
+
+def resolver_script(file: str) -> str:
+    """Return the shell script that writes down who resolves names in this pod: nginx does not look itself."""
+    return (
+        'awk \'$1 == "nameserver" { all = all " " ($2 ~ /:/ ? "[" $2 "]" : $2) } '
+        f'END {{ print "resolver" all " valid=30s;" }}\' /etc/resolv.conf > {file}'
+    )

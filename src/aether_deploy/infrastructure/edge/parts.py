@@ -1,0 +1,57 @@
+"""The parts of an edge's settings: what is kept for how long."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from aether_deploy.config.base import Config, Fault, rule
+from aether_deploy.config.marks import TextRule, WholeRule
+from aether_deploy.config.types import DnsLabel, ObjectName
+
+KeptSeconds = Annotated[int, WholeRule(ge=0, le=31_536_000)]
+PathPrefix = Annotated[
+    str,
+    TextRule(
+        what="the beginning of a path",
+        pattern=r"/([A-Za-z0-9_-][A-Za-z0-9._-]*/)*",
+        max_length=512,
+        fix="begin and end it with '/': /public/build/",
+    ),
+]
+
+
+class CacheClass(Config):
+    """Objects that are kept alike.
+
+    Attributes:
+        name: What the class is called.
+        match: The beginning of the paths that belong to it; where several do, the longest wins.
+        ttl_secs: How long an object is answered without asking its origin, seconds.
+        immutable: An object never changes under its name, so that browsers need not ask again either.
+        stale_while_revalidate_secs: How long after that it is still answered while it is fetched anew, seconds.
+        stale_if_error_secs: How long after that it is still answered where no origin does, seconds.
+        enabled: false takes the class away.
+    """
+
+    name: DnsLabel
+    match: PathPrefix
+    ttl_secs: KeptSeconds
+    immutable: bool = False
+    stale_while_revalidate_secs: KeptSeconds = 0
+    stale_if_error_secs: KeptSeconds = 0
+    enabled: bool = True
+
+    @rule
+    def what_never_changes_is_kept_long(self) -> Iterator[Fault]:
+        if self.immutable and self.ttl_secs < 86_400:
+            reason = "less than a day for what never changes: browsers would ask for it again and again"
+            yield Fault(("ttl_secs",), reason, "set it to 31536000, or immutable to false", self.ttl_secs)
+
+
+class EdgeTls(Config):
+    """The certificate of the edge's host name.
+
+    Attributes:
+        secret: Secret with ``tls.crt`` and ``tls.key``.
+    """
+
+    secret: ObjectName

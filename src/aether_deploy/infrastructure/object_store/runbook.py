@@ -1,0 +1,125 @@
+"""What people do by hand with an object store: look at it, change who leads, and bring a region back."""
+
+from typing import TYPE_CHECKING
+
+from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.object_store.job import LOGIN_KEYS, WHAT
+from aether_deploy.infrastructure.object_store.ports import FILER, FILER_GRPC, MASTER, MASTER_GRPC, S3
+from aether_deploy.infrastructure.object_store.regions import (
+    SELF_HOSTED,
+    bucket_name,
+    external_address,
+    home_regions,
+)
+
+if TYPE_CHECKING:
+    from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
+
+
+def runbook(config: "ObjectStoreConfig", estate: Estate) -> str:
+    """Return the runbook as Markdown."""
+    parts = [f"# {config.name}: what is done by hand\n", _overview(config, estate), _buckets(config, estate)]
+    if config.provider == SELF_HOSTED:
+        parts += [_asking(config, estate), _keys(config, estate)]
+        if len(home_regions(config, estate)) > 1:
+            parts.append(_leading(config, estate))
+    return "\n".join(parts)
+
+
+def _overview(config: "ObjectStoreConfig", estate: Estate) -> str:
+    lines = ["Commands use `kubectl` with a context for each cluster, named as it is.\n"]
+    lines += ["| region | what it is | where |", "|---|---|---|"]
+    for place, region in enumerate(home_regions(config, estate)):
+        role = "takes writes" if place == 0 else "follows, and is read"
+        where = (
+            f"`{config.name}-{region.code}-0` in `{region.cluster}`"
+            if config.provider == SELF_HOSTED
+            else external_address(config, estate, region.code).url
+        )
+        lines.append(f"| {region.code} | {role} | {where} |")
+    return "\n".join([*lines, ""])
+
+
+def _buckets(config: "ObjectStoreConfig", estate: Estate) -> str:
+    homes = home_regions(config, estate)
+    lines = ["## Buckets\n", "| bucket | read by anybody | versions | goes |", "|---|---|---|---|"]
+    for each in config.buckets:
+        if each.enabled and homes:
+            public = ", ".join(f"`{prefix}`" for prefix in each.public_prefixes) or "nothing"
+            days = None if each.lifecycle is None else each.lifecycle.noncurrent_days
+            goes = "nothing by itself" if each.lifecycle is None else "as its lifecycle says"
+            goes = f"old versions after {days} days" if days else goes
+            name = bucket_name(config, estate, each.name, homes[0].code)
+            lines.append(f"| `{name}` | {public} | {'kept' if each.versioning else 'one'} | {goes} |")
+    name = f"{config.name}-{WHAT}"
+    context = homes[0].cluster if homes else ""
+    lines += [
+        "",
+        "Every five minutes a Job makes them so. It deletes no bucket. To run it now, and to read what it said:\n",
+        "```sh",
+        f"kubectl --context {context} -n {estate.data_namespace} create job --from=cronjob/{name} {name}-now",
+        f"kubectl --context {context} -n {estate.data_namespace} logs job/{name}-now",
+        "```\n",
+    ]
+    return "\n".join(lines)
+
+
+def _asking(config: "ObjectStoreConfig", estate: Estate) -> str:
+    lines = ["## Ask a server\n", "```sh"]
+    for region in home_regions(config, estate):
+        pod = f"{config.name}-{region.code}-0"
+        ask = f"kubectl --context {region.cluster} -n {estate.data_namespace} exec {pod} -c seaweedfs --"
+        address = f"-master=127.0.0.1:{MASTER[1]}.{MASTER_GRPC[1]} -filer=127.0.0.1:{FILER[1]}.{FILER_GRPC[1]}"
+        lines.append(f"{ask} sh -c \"echo 'volume.list; s3.bucket.list' | weed shell {address}\"")
+    return "\n".join([*lines, "```\n"])
+
+
+def _keys(config: "ObjectStoreConfig", estate: Estate) -> str:
+    secrets = [config.operators_secret, *(secret for _, secret in config.logins)]
+    lines = [
+        "## Change a key\n",
+        f"Change {' and '.join(f'`{key}`' for key in LOGIN_KEYS)} in the Secret (one of "
+        f"{', '.join(f'`{each}`' for each in secrets)}), and restart the server: it reads keys when it starts. It is "
+        "away for some seconds.\n",
+        "```sh",
+    ]
+    lines += [
+        f"kubectl --context {each.cluster} -n {estate.data_namespace} rollout restart "
+        f"statefulset/{config.name}-{each.code}"
+        for each in home_regions(config, estate)
+    ]
+    lines.append("```\n")
+    if config.encrypts:
+        lines.append(
+            f"The key in `{config.encryption_secret}` must never change, and must be the same in every region: objects "
+            "that were written with another one cannot be read.\n"
+        )
+    return "\n".join(lines)
+
+
+def _leading(config: "ObjectStoreConfig", estate: Estate) -> str:
+    homes = home_regions(config, estate)
+    first, second = homes[0], homes[1]
+    return "\n".join(
+        [
+            f"## Let {second.code} take writes\n",
+            f"While {first.code} is away, {second.code} is read and refuses writes. When it is not to come back "
+            "soon:\n",
+            f"1. See that {first.code} is really away: what is written to both is not joined.",
+            f"2. Name {second.code} first in `regions` of `{config.name}`, and take {first.code} out. Publish.",
+            f"3. The server of {second.code} restarts with keys that may write; `{config.name}` leads there. What "
+            f"{first.code} took in its last moments and nobody had copied is missing.\n",
+            f"## Bring {first.code} back\n",
+            f"What {second.code} took meanwhile is not copied to {first.code} by itself: a store that follows begins "
+            "with what the other tells from its first day on, and keeps what only it has.\n",
+            f"1. Add {first.code} to `regions` again, as the second, so that it follows {second.code}. Publish.",
+            f"2. Compare: what only {first.code} has are the writes that were missing. Copy what is wanted, with the "
+            f"login of `{config.operators_secret}`:\n",
+            "```sh",
+            f"aws --endpoint-url http://{config.name}-repl.{estate.data_namespace}.svc:{S3[1]} s3 ls --recursive "
+            f"s3://{config.buckets[0].name if config.buckets else '<bucket>'}",
+            "```\n",
+            f"3. To lead from {first.code} again: wait until both list the same, stop those who write, and name it "
+            "first.\n",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Real edges on this machine, from our own files."""

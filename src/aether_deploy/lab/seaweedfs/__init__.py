@@ -1,0 +1,1 @@
+"""Real object stores on this machine, from our own arguments and files."""

@@ -1,0 +1,1 @@
+"""Real Valkey clusters on this machine, from the files that are rendered for Kubernetes."""

@@ -1,0 +1,1 @@
+"""The decision: which region takes a player, and why."""

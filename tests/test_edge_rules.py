@@ -1,0 +1,131 @@
+"""What is refused of an edge where it runs, what it asks first, and what a failure does to it."""
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from aether_deploy.infrastructure.analysis.failures import PlatformFailure
+from aether_deploy.infrastructure.edge.impact import analyst
+from aether_deploy.infrastructure.edge.nginx import NginxPlace, nginx_text, resolver_script, stages_needed
+from aether_deploy.infrastructure.edge.policy import policy_of
+from aether_deploy.infrastructure.edge.runbook import runbook
+from tests.edge_cases import BUCKET, PAGE, PLACES, around, edge, policy, said
+from tests.object_store_cases import FOLLOWED, provided, store
+
+US = frozenset({"us-a", "us-b", "us-c"})
+EU = frozenset({"eu-a", "eu-b", "eu-c"})
+
+
+def test_a_sound_edge_has_no_faults() -> None:
+    config = edge(shield="us")
+
+    assert said(config, around(config)) == []
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no such store": ({"origin": "asets/game-assets"}, "origin: no object store is called 'asets'"),
+    "no such bucket": ({"origin": "assets/game"}, "origin: 'assets' has no bucket 'game'"),
+    "a class outside of what is public": (
+        {"cache_classes": [{"name": "a", "match": "/private/", "ttl_secs": 9}]},
+        "cache_classes.0.match: outside of what is public in 'assets/game-assets': nothing below it is ever answered",
+    ),
+    "a shield without an edge": ({"shield": "ap", "regions": ["us", "eu"]}, "shield: has no edge of this component"),
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_an_edge_that_could_answer_nothing_is_refused(sentence: str) -> None:
+    settings, reason = REFUSED[sentence]
+    config = edge(**settings)
+
+    assert said(config, around(config)) == [reason]
+
+
+def test_a_bucket_that_nobody_may_read_and_a_store_that_nobody_reaches_are_refused() -> None:
+    config = edge()
+    closed = store({"name": "game-assets"}, **FOLLOWED)
+    inside = store(dict(BUCKET))
+
+    assert "has no public_prefixes" in said(config, around(config, closed))[0]
+    assert "nowhere to fetch from" in said(config, around(config, inside))[0]
+    assert said(edge(regions=["us"]), around(edge(regions=["us"]), inside)) == []
+
+
+def test_the_nearest_copy_is_asked_first_and_the_shield_before_all() -> None:
+    assert [each.name for each in policy("us").origins] == ["us", "eu"]
+    assert [each.address.host for each in policy("eu").origins] == [
+        "assets-repl.aether-prod-data.svc",
+        "assets.us.example.com",
+    ]
+    assert [each.name for each in policy("ap", shield="us").origins] == ["shield", "us", "eu"]
+    assert [each.name for each in policy("us", shield="us").origins] == ["us", "eu"]
+    assert policy("ap", shield="us").origins[0].address.url == "http://us.cdn.example.com"
+
+
+def test_a_providers_bucket_is_asked_for_by_its_own_name_over_tls() -> None:
+    config = edge()
+    origin = provided("ceph_rgw", dict(BUCKET), regions=["us"])
+    found = policy_of(config, around(config, origin), "eu")
+    text = nginx_text(found, place(stages_needed(found)))
+
+    assert "proxy_pass https://$aether_host:443/game-assets$request_uri;" in text
+    assert "proxy_set_header Host ceph-rgw.example.com;" in text
+    assert "proxy_ssl_verify on;" in text
+
+
+def place(stages: int) -> NginxPlace:
+    return NginxPlace(
+        listens={"http": "8080", "status": "8081"},
+        stages=[f"127.0.0.1:{9001 + at}" for at in range(stages)],
+        cache="/var/cache/edge/objects",
+        cache_mb=10240,
+        resolver="/tmp/resolver.conf",
+    )
+
+
+def test_the_longest_path_of_the_classes_counts() -> None:
+    classes = [
+        {"name": "all", "match": "/public/", "ttl_secs": 60},
+        {"name": "build", "match": "/public/build/", "ttl_secs": 31536000},
+    ]
+
+    assert [each.name for each in policy(cache_classes=classes).classes] == ["build", "all"]
+
+
+def test_equal_policies_give_equal_text() -> None:
+    texts = {nginx_text(policy(), place(4), cors_origins=[PAGE]) for _ in range(3)}
+
+    assert len(texts) == 1
+
+
+def test_who_resolves_names_is_written_as_nginx_reads_it(tmp_path: Any) -> None:
+    (tmp_path / "resolv.conf").write_text(
+        "search a.example.com\nnameserver 10.0.0.10\nnameserver fd00::a\noptions ndots:5\n"
+    )
+    script = resolver_script(str(tmp_path / "out")).replace("/etc/resolv.conf", str(tmp_path / "resolv.conf"))
+    subprocess.run(["sh", "-c", script], check=True)
+
+    assert (tmp_path / "out").read_text() == "resolver 10.0.0.10 [fd00::a] valid=30s;\n"
+
+
+def test_edges_outlive_their_origins_with_what_they_keep() -> None:
+    config = edge()
+    looks = analyst(config, around(config))
+
+    one = looks.impact(PlatformFailure(kind="region", name="us", lost=US))
+    both = looks.impact(PlatformFailure(kind="regions", name="us + eu", lost=US | EU))
+
+    assert {(each.part, each.outcome) for each in one.effects} == {("us", "down"), ("eu", "holds"), ("ap", "holds")}
+    assert [each.outcome for each in both.effects] == ["down", "down", "read-only"]
+    assert "hashed for 31536000 s" in both.effects[2].note
+    assert [each.rule for each in looks.findings()] == ["no-stale-if-error"]
+
+
+def test_the_runbook_says_whom_each_edge_asks() -> None:
+    config = edge(shield="us")
+
+    text = runbook(config, around(config))
+
+    assert "| ap | shield (http://us.cdn.example.com), us (http://assets.us.example.com:8333), eu " in text
+    assert PLACES.data_namespace in text
