@@ -10,11 +10,12 @@ from aether_deploy.routing.decision.deciding import decide_route
 from aether_deploy.routing.limits import RoutingLimits
 from aether_deploy.routing.policy import LatencyPolicy, LoadPolicy
 from aether_deploy.routing.router_config import RouterConfig
+from aether_deploy.routing.tracking.capacity import load_of
 from aether_deploy.routing.view import Position
 from aether_deploy.routing.viewing import view_of
 from aether_deploy.routing.waits import Path, paths_of, router_path
 from aether_deploy.simulation.routing.players import PlayerGroup, filled_players
-from aether_deploy.simulation.routing.spreading import COHORTS_OF_A_GROUP, cohorts_of, load_of, spread
+from aether_deploy.simulation.routing.spreading import COHORTS_OF_A_GROUP, cohorts_of, spread
 from aether_deploy.simulation.routing.whatif import losses_of, what_if
 from aether_deploy.traffic.kinds.external_dns import ExternalDnsConfig
 from tests.envoy_cases import LAND
