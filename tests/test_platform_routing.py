@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
-from aether_deploy.platform.routing import router_config, sound_backends
+from aether_deploy.platform.routing import router_config
 from aether_deploy.problems import NoHealthyRegionError
 from aether_deploy.routing.decision.deciding import decide_route
 from aether_deploy.routing.policy import LatencyPolicy
@@ -312,7 +312,8 @@ def test_on_any_land_every_edge_fails_over_as_the_router_decides(land: dict[str,
     landscape, config = system.landscape, router_config(system)
 
     assert landscape is not None
-    (backend,) = sound_backends(system.routing)  # type: ignore[arg-type]
+    assert system.routing is not None
+    (backend,) = system.routing.sound_backends
     for region in config.codes:
         bootstrap = yaml.safe_load(backend.bootstrap(landscape, region))  # type: ignore[attr-defined]
         endpoints = bootstrap["static_resources"]["clusters"][0]["load_assignment"]["endpoints"]

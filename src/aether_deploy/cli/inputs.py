@@ -6,13 +6,35 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from aether_deploy.cli.output import count, envelope, print_json, print_problems
 from aether_deploy.delivery.loading import Description, Judgement, read_description
+from aether_deploy.platform.config import Platform
 from aether_deploy.problems import ConfigError, Problem
 
 DEFAULT_FILE = "aether.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verb about one environment was given, and how to answer.
+
+    Attributes:
+        description: The files.
+        judgement: What they amount to, for one environment.
+        as_json: Answer by one JSON object.
+        quiet: Print only errors.
+    """
+
+    description: Description
+    judgement: Judgement
+    as_json: bool
+    quiet: bool
+
+    @property
+    def platform(self) -> Platform:
+        return self.judgement.platforms[0]
 
 
 class FiniteRange(click.FloatRange):

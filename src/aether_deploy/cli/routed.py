@@ -5,10 +5,9 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from aether_deploy.cli.inputs import judge, print_warnings, read_files, stop_for_problems
+from aether_deploy.cli.inputs import Asked, judge, print_warnings, read_files, stop_for_problems
 from aether_deploy.delivery.loading import Description, Judgement
 from aether_deploy.patterns import Pattern
-from aether_deploy.platform.config import Platform
 from aether_deploy.platform.routing import router_config
 from aether_deploy.problems import ConfigError, Problem, shown, suggestion
 from aether_deploy.routing.request import Measurement
@@ -23,31 +22,19 @@ MOST_LOAD_PERCENT = 10_000.0
 _NUMBER = Pattern(r"[-+]?(\d+\.?\d*|\.\d+)")
 
 
-class RoutingQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read, and how to answer.
+class RoutingQuestion(Asked, frozen=True, kw_only=True):
+    """What is asked about routing.
 
     Attributes:
-        description: The files.
-        judgement: What they amount to, for one environment.
-        config: What a router of it is told.
-        as_json: Answer by one JSON object.
-        quiet: Print only errors.
+        config: What a router of the description is told.
     """
 
-    description: Description
-    judgement: Judgement
     config: RouterConfig
-    as_json: bool
-    quiet: bool
-
-    @property
-    def platform(self) -> Platform:
-        return self.judgement.platforms[0]
 
     @property
     def codes(self) -> tuple[str, ...]:
         """The regions, in file order."""
-        return tuple(region.code for region in self.config.regions)
+        return self.config.codes
 
     def warn(self) -> tuple[Problem, ...]:
         """Print what stops no verb, and return it for the JSON object."""

@@ -8,9 +8,10 @@ from typing import Any, Literal, TypeVar
 import click
 import msgspec
 
-from aether_deploy.cli.inputs import judge, print_warnings, read_files, stop_for_problems
+from aether_deploy.cli.inputs import Asked, judge, print_warnings, read_files, stop_for_problems
 from aether_deploy.cli.output import print_problems
-from aether_deploy.delivery.loading import Description, Judgement, locate
+from aether_deploy.config.sink import path_text
+from aether_deploy.delivery.loading import locate
 from aether_deploy.delivery.traces import load_trace, name_of_trace
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.platform.config import Platform
@@ -114,24 +115,8 @@ def open_trace(path: str) -> tuple[Trace, list[Problem]]:
     return trace, gap_problems(trace, name_of_trace(path))
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read, and how to answer.
-
-    Attributes:
-        description: The files.
-        judgement: What they amount to, for one environment.
-        as_json: Answer by one JSON object.
-        quiet: Print only errors.
-    """
-
-    description: Description
-    judgement: Judgement
-    as_json: bool
-    quiet: bool
-
-    @property
-    def platform(self) -> Platform:
-        return self.judgement.platforms[0]
+class Question(Asked, frozen=True, kw_only=True):
+    """What is asked about scaling."""
 
     def place_of(self, scaled: Scaled) -> str:
         """Return file, line and column of a workload's settings of scaling, as messages have them."""
@@ -154,9 +139,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
     def _problem(self, scaled: Scaled, field: str, reason: str, fix: str) -> Problem:
-        section, number = scaled.view.at
         file, line, column = self._place(scaled, "custom_metrics")
-        path = f"$.{section}[{number}].{field}"
+        path = f"{path_text(scaled.view.at)}.{field}"
         return Problem(path=path, reason=reason, fix=fix, file=file, line=line, column=column)
 
     def _place(self, scaled: Scaled, field: str) -> tuple[str, int | None, int | None]:

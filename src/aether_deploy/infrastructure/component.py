@@ -35,7 +35,7 @@ Port = tuple[str, int, str]
 
 
 def _as_limits(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Return resources with a request for each limit that is said without one: what a component may use is its own."""
+    """Return resources with a request for each limit that has none: what a component may use is its own."""
     limits = {name: amount for name, amount in said.items() if name.endswith("_limit") and amount not in (None, "none")}
     return {**{name.replace("_limit", "_request"): amount for name, amount in limits.items()}, **said}
 
@@ -176,7 +176,7 @@ class ComponentConfig(Config):
         filled = {"kind": cls.KIND_NAME, "network": {}, **given}
         said = filled.get("resources", {})
         if isinstance(said, Mapping):
-            filled["resources"] = {**cls.default_resources(), **_as_limits(said)}
+            filled["resources"] = {**_as_limits(cls.default_limits()), **_as_limits(said)}
         pvc = filled.get("pvc")
         if isinstance(pvc, Mapping):
             filled["pvc"] = {"mount_path": cls.DATA_PATH, **pvc}
@@ -190,8 +190,8 @@ class ComponentConfig(Config):
         return filled
 
     @classmethod
-    def default_resources(cls) -> Mapping[str, str]:
-        """Return what a container of this kind may use where nothing is said: requests equal limits."""
+    def default_limits(cls) -> Mapping[str, str]:
+        """Return what a container of this kind may use where nothing is said, by the limits; requests equal them."""
         raise NotImplementedError
 
     @classmethod

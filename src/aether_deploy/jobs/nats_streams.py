@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from aether_deploy.infrastructure.nats.job import FORMAT
+from aether_deploy.jobs.told import UnusableFileError, told
 
 _ANSWER_SECS = 8.0
 _PAUSE_SECS = 1.0
@@ -191,17 +192,10 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
 
 def main(arguments: list[str]) -> int:
     """Run the program; the module's docstring says what it returns."""
-    if len(arguments) != 1:
-        print("usage: python -m aether_deploy.jobs.nats_streams FILE", file=sys.stderr)
-        return 2
     try:
-        file = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=StreamsFile)
-    except (OSError, msgspec.MsgspecError) as error:
-        print(f"{arguments[0]}: {error}\n  fix: let aether-deploy render it", file=sys.stderr)
-        return 2
-    if file.format != FORMAT:
-        print(f"{arguments[0]}: has format {file.format}; this program reads {FORMAT}", file=sys.stderr)
-        print("  fix: let tools_image be of the version that rendered the file", file=sys.stderr)
+        file = told("aether_deploy.jobs.nats_streams", arguments, StreamsFile, format=FORMAT)
+    except UnusableFileError as error:
+        print(error, file=sys.stderr)
         return 2
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of how connections end, whatever we do
     try:

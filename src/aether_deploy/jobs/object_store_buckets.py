@@ -20,6 +20,7 @@ import msgspec
 
 from aether_deploy.infrastructure.object_store.job import FORMAT, LOGIN_KEYS
 from aether_deploy.jobs.object_store_s3 import S3Answer, S3Client
+from aether_deploy.jobs.told import UnusableFileError, not_rendered, told
 
 _PAUSE_SECS = 1.0
 _SUSPENDED = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
@@ -185,24 +186,24 @@ def settle_all(file: BucketsFile, login: tuple[str, str]) -> dict[str, tuple[boo
         time.sleep(_PAUSE_SECS)
 
 
+def _login(name: str, folder: Path) -> tuple[str, str]:
+    try:
+        user, key = ((folder / each).read_text("utf-8").strip() for each in LOGIN_KEYS)
+    except OSError as error:
+        raise not_rendered(name, error) from error
+    return user, key
+
+
 def main(arguments: list[str]) -> int:
     """Run the program; the module's docstring says what it returns."""
-    if len(arguments) != 1:
-        print("usage: python -m aether_deploy.jobs.object_store_buckets FILE", file=sys.stderr)
+    try:
+        file = told("aether_deploy.jobs.object_store_buckets", arguments, BucketsFile, format=FORMAT)
+        login = _login(arguments[0], Path(file.credentials))
+    except UnusableFileError as error:
+        print(error, file=sys.stderr)
         return 2
     try:
-        file = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=BucketsFile)
-        folder = Path(file.credentials)
-        login = [(folder / key).read_text("utf-8").strip() for key in LOGIN_KEYS]
-    except (OSError, msgspec.MsgspecError) as error:
-        print(f"{arguments[0]}: {error}\n  fix: let aether-deploy render it", file=sys.stderr)
-        return 2
-    if file.format != FORMAT:
-        print(f"{arguments[0]}: has format {file.format}; this program reads {FORMAT}", file=sys.stderr)
-        print("  fix: let tools_image be of the version that rendered the file", file=sys.stderr)
-        return 2
-    try:
-        results = settle_all(file, (login[0], login[1]))
+        results = settle_all(file, login)
     except NoStore as error:
         print(f"{error}\n  fix: see that the store runs, and that network policies let this pod out", file=sys.stderr)
         return 3

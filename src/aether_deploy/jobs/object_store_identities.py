@@ -20,6 +20,7 @@ from aether_deploy.infrastructure.object_store.seaweed import (
     identities_text,
     security_text,
 )
+from aether_deploy.jobs.told import UnusableFileError, not_rendered, told
 
 _KEY = re.compile("[0-9a-fA-F]{64}")
 _MODE = 0o440
@@ -94,22 +95,15 @@ def _write(path: Path, text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the program; the module's docstring says what it returns."""
-    if len(arguments) != 1:
-        print("usage: python -m aether_deploy.jobs.object_store_identities FILE", file=sys.stderr)
-        return 2
     try:
-        file = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=IdentitiesFile)
-        if file.format != FORMAT:
-            print(f"{arguments[0]}: has format {file.format}; this program reads {FORMAT}", file=sys.stderr)
-            print("  fix: let tools_image be of the version that rendered the file", file=sys.stderr)
-            return 2
+        file = told("aether_deploy.jobs.object_store_identities", arguments, IdentitiesFile, format=FORMAT)
         for name, text in files_of(file).items():
             _write(Path(file.folder) / name, text)
-    except WrongSecret as error:
+    except (WrongSecret, UnusableFileError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (OSError, msgspec.MsgspecError) as error:
-        print(f"{arguments[0]}: {error}\n  fix: let aether-deploy render it", file=sys.stderr)
+    except OSError as error:
+        print(not_rendered(arguments[0], error), file=sys.stderr)
         return 2
     return 0
 

@@ -21,6 +21,7 @@ from aether_deploy.infrastructure.valkey.identity import unlike
 from aether_deploy.infrastructure.valkey.job import FORMAT
 from aether_deploy.infrastructure.valkey.reconciling import Decision, PlannedNode, PlannedShard, Step, decide
 from aether_deploy.infrastructure.valkey.views import Seen, fields_in, peers_in
+from aether_deploy.jobs.told import UnusableFileError, not_rendered, told
 from aether_deploy.jobs.valkey_protocol import Connection, NoAnswer, Refused
 
 _ANSWER_SECS = 3.0
@@ -242,20 +243,15 @@ def _read(arguments: list[str]) -> tuple[PlanFile, str]:
     """Return the plan and the password.
 
     Raises:
-        ValueError: There is none that can be used; with what to do.
+        UnusableFileError: There is none that can be used.
     """
-    if len(arguments) != 1:
-        raise ValueError("usage: python -m aether_deploy.jobs.valkey_cluster FILE")
+    plan = told("aether_deploy.jobs.valkey_cluster", arguments, PlanFile, format=FORMAT)
     try:
-        plan = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=PlanFile)
         password = Path(plan.password_file).read_text("utf-8").rstrip("\n")
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ValueError(f"{arguments[0]}: {error}\n  fix: let aether-deploy render it") from error
-    if plan.format != FORMAT:
-        reason = f"{arguments[0]}: has format {plan.format}; this program reads {FORMAT}"
-        raise ValueError(f"{reason}\n  fix: let tools_image be of the version that rendered the file")
+    except OSError as error:
+        raise not_rendered(arguments[0], error) from error
     if not plan.shards or not all(shard.nodes for shard in plan.shards):
-        raise ValueError(f"{arguments[0]}: has a shard without nodes\n  fix: let aether-deploy render it")
+        raise not_rendered(arguments[0], "has a shard without nodes")
     return plan, password
 
 
@@ -263,7 +259,7 @@ def main(arguments: list[str]) -> int:
     """Run the program; the module's docstring says what it returns."""
     try:
         plan, password = _read(arguments)
-    except ValueError as error:
+    except UnusableFileError as error:
         print(error, file=sys.stderr)
         return 2
     try:

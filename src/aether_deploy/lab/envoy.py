@@ -3,18 +3,16 @@
 import json
 import subprocess
 import urllib.request
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from aether_deploy.lab.processes import Daemon
-from aether_deploy.lab.programs import MissingProgramsError
+from aether_deploy.lab.programs import find_lab_program
 from aether_deploy.traffic.envoy.parts import ADMIN_PORT, OPS_PORT
 from aether_deploy.traffic.kinds.envoy import TRUSTED_CA
 
 Host = tuple[str, int, str]
 """A cluster, one of its priorities, and an address in that."""
-_FIX = "pip install 'aether-deploy[lab]'"
 _CHECK_SECS = 60
 _READY_SECS = 30
 _ANSWER_SECS = 5
@@ -27,12 +25,7 @@ def find_envoy() -> Path:
     Raises:
         MissingProgramsError: It is not on this machine; with what brings it.
     """
-    package = find_spec("envoy")
-    folder = None if package is None or package.origin is None else Path(package.origin).parent
-    found = None if folder is None else folder / "_bin" / "envoy"
-    if found is None or not found.is_file():
-        raise MissingProgramsError(f"envoy is not on this machine\n  fix: {_FIX}")
-    return found
+    return find_lab_program("envoy", package="envoy", on_path=False)
 
 
 def validation_fault(program: Path, file: Path) -> str | None:

@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -220,10 +221,38 @@ def find_redis() -> Path | None:
     on_path = (shutil.which(name) for name in REDIS_SERVERS)
     if (found := next(filter(None, on_path), None)) is not None:
         return Path(found)
-    package = find_spec(REDIS_PACKAGE)
-    folders = [] if package is None else package.submodule_search_locations or []
-    in_package = (path for folder in folders for path in Path(folder).glob(f"_binaries/*/{REDIS_SERVERS[0]}"))
+    in_package = files_in_package(REDIS_PACKAGE, REDIS_SERVERS[0])
     return next((path for path in in_package if os.access(path, os.X_OK)), None)
+
+
+def find_lab_program(name: str, *, package: str | None = None, on_path: bool = True) -> Path:
+    """Return a program that the extra ``[lab]`` brings: in its package, or beside this Python; else on PATH.
+
+    Args:
+        name: The program.
+        package: The package that holds it; left out, it is installed as a script is.
+        on_path: Whether one on PATH will do.
+
+    Raises:
+        MissingProgramsError: It is not on this machine; with what brings it.
+    """
+    found: Path | str | None = None
+    if package is not None:
+        found = next(files_in_package(package, name), None)
+    elif (beside := Path(sys.executable).parent / name).is_file():
+        found = beside
+    if found is None and on_path:
+        found = shutil.which(name)
+    if found is None:
+        raise MissingProgramsError(f"{name} is not on this machine\n  fix: pip install 'aether-deploy[lab]'")
+    return Path(found)
+
+
+def files_in_package(package: str, name: str) -> Iterator[Path]:
+    """Yield the files of that name in an installed package, by their paths; none where there is no such package."""
+    spec = find_spec(package)
+    for folder in [] if spec is None else spec.submodule_search_locations or []:
+        yield from (file for file in sorted(Path(folder).glob(f"**/{name}")) if file.is_file())
 
 
 def need_programs(versions: Iterable[str]) -> None:

@@ -12,12 +12,10 @@ from aether_deploy.platform.placing import EntryView
 from aether_deploy.platform.routing_config import RoutingConfig
 from aether_deploy.pods.parts import PortConfig
 from aether_deploy.problems import NoHealthyRegionError
-from aether_deploy.routing.decision.deciding import decide_route
 from aether_deploy.routing.policy import HealthPolicy, LatencyPolicy, RoutingPolicy
 from aether_deploy.routing.request import RouteRequest
 from aether_deploy.routing.router_config import RouterConfig, RouterHome, RouterLink, RouterPosition, RouterRegion
 from aether_deploy.routing.tracking.health import Scheme
-from aether_deploy.routing.viewing import view_of
 from aether_deploy.traffic.backend import BackendConfig, Landscape, Question, Target, region_name
 
 if TYPE_CHECKING:
@@ -163,13 +161,15 @@ def landscape_of(platform: "Platform") -> Landscape | None:
         return None
     entry = _target(platform, routing, views[routing.entry])
     regions = _regions_by_distance(platform, routing)
+    order = failover_orders(regions)
+    softly = "soft" in regions.drain.values()
     targets = {name: _target(platform, routing, view) for name, view in views.items()}
     bare = Landscape(
         system=platform.name,
         namespace=platform.namespace,
         regions=regions.codes,
-        order=failover_orders(regions),
-        last_resort=failover_orders(regions, soft=False),
+        order=order,
+        last_resort=failover_orders(regions, soft=False) if softly else order,
         providers={region.code: region.provider for region in _enabled(platform)},
         hostname=routing.hostname,
         entry=entry,
@@ -179,7 +179,7 @@ def landscape_of(platform: "Platform") -> Landscape | None:
         policy=routing,
         drain=regions.drain,
     )
-    edges = (each.name for each in sound_backends(routing) if _is_exposed(each, bare))
+    edges = (each.name for each in routing.sound_backends if _is_exposed(each, bare))
     return msgspec.structs.replace(bare, edges=frozenset(edges))
 
 
@@ -219,6 +219,9 @@ def failover_orders(config: RouterConfig, *, soft: bool = True) -> dict[str, tup
 
 def _failover_order(config: RouterConfig, preferred: str) -> Iterator[str]:
     """Ask the decision itself: who is chosen once all before him are down."""
+    from aether_deploy.routing.decision.deciding import decide_route  # of no use to those who route nobody
+    from aether_deploy.routing.viewing import view_of
+
     down: set[str] = set()
     while True:
         try:
@@ -255,18 +258,9 @@ def _address(platform: "Platform", routing: RoutingConfig, config: DeploymentCon
     if config.endpoint is not None:
         return platform.estate.filled(config.endpoint, code)
     named = config.expose is not None and not config.expose.per_pod
-    if config.name == routing.entry or (named and any(each.NAMES_WORKLOADS for each in sound_backends(routing))):
+    if config.name == routing.entry or (named and any(each.NAMES_WORKLOADS for each in routing.sound_backends)):
         return region_name(config.name, code, entry=routing.entry, hostname=routing.hostname)
     return None
-
-
-def sound_backends(routing: RoutingConfig) -> list[BackendConfig]:
-    """Return the back ends that are switched on and have no faults of their own."""
-    return [each for each in routing.backends if each.enabled and isinstance(each, BackendConfig) and _is_sound(each)]
-
-
-def _is_sound(backend: BackendConfig) -> bool:
-    return not any(problem.severity == "error" for problem in backend.problems())
 
 
 def is_refused(backend: BackendConfig, landscape: Landscape) -> bool:

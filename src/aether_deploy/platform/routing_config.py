@@ -1,6 +1,7 @@
 """The section ``routing``: the rules, who answers for a region's health, and what sends players there."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.routing.limits import RoutingLimits
 from aether_deploy.routing.policy import HealthPolicy, RoutingPolicy
 from aether_deploy.routing.router_config import Drain, ProbeAddress, probe_faults
-from aether_deploy.traffic.backend import UnreadBackend
+from aether_deploy.traffic.backend import BackendConfig, UnreadBackend
 from aether_deploy.traffic.registry import backend_types
 
 ROUTER = "router"
@@ -55,7 +56,7 @@ class HealthConfig(HealthPolicy):
             yield Fault(("path",), "holds what no request can", "write it in ASCII, without '#'", self.path)
 
 
-class RoutingConfig(RoutingPolicy):
+class RoutingConfig(RoutingPolicy, dict=True):
     """How players reach the closest healthy region.
 
     Attributes:
@@ -81,6 +82,12 @@ class RoutingConfig(RoutingPolicy):
     service: RouterService | None = None
     backends: Annotated[Sequence[Backend], Keyed("name")] = ()
     limits: RoutingLimits | None = None
+
+    @cached_property
+    def sound_backends(self) -> tuple[BackendConfig, ...]:
+        """The back ends that are switched on and have no faults of their own."""
+        read = (each for each in self.backends if each.enabled and isinstance(each, BackendConfig))
+        return tuple(each for each in read if not any(said.severity == "error" for said in each.problems()))
 
     @classmethod
     def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,7 +11,6 @@ from aether_deploy.config.base import Fault
 from aether_deploy.platform.distance import round_trip_ms
 from aether_deploy.platform.expansion import ROUTING, Steps
 from aether_deploy.platform.placing import at_layer
-from aether_deploy.platform.routing import sound_backends
 from aether_deploy.platform.routing_config import RoutingConfig
 from aether_deploy.problems import suggestion
 from aether_deploy.routing.probe_target import target_of
@@ -69,11 +68,11 @@ def loss_limits_can_hold(self: "Platform") -> Iterator[Fault]:
 
 def _is_asked(routing: RoutingConfig) -> bool:
     """Return whether anything asks regions by the section's ``health``."""
-    return routing.service is not None or any(each.ASKS for each in sound_backends(routing))
+    return routing.service is not None or any(each.ASKS for each in routing.sound_backends)
 
 
 def _backend_faults(routing: RoutingConfig, landscape: Landscape) -> Iterator[Fault]:
-    sound, names = sound_backends(routing), [each.name for each in routing.backends]
+    sound, names = routing.sound_backends, [each.name for each in routing.backends]
     for backend in sound:
         at: Steps = (ROUTING, "backends", names.index(backend.name))
         for fault in backend.faults(landscape):

@@ -1,6 +1,5 @@
 """The workloads and objects that the section ``routing`` makes: the router, and those of back ends."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.expansion import ROUTING, Expanded, Layer, Steps, expand_entry
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView
-from aether_deploy.platform.routing import is_refused, routing_of, sound_backends, unjudged_router_config
+from aether_deploy.platform.routing import is_refused, routing_of, unjudged_router_config
 from aether_deploy.platform.routing_config import ROUTER, RoutingConfig
 from aether_deploy.routing.probe_target import target_of
 from aether_deploy.routing.router_config import probe_faults
@@ -66,7 +65,7 @@ def routing_entries(platform: "Platform") -> list[RoutingEntry]:
             )
         )
     taken = {view.name for view in platform.authored} | {ROUTER}
-    sound = [each.name for each in sound_backends(routing) if each.name not in taken]
+    sound = [each.name for each in routing.sound_backends if each.name not in taken]
     for place, backend in enumerate(routing.backends):
         if backend.name in sound and not is_refused(backend, landscape):
             made = {code: backend.workload(landscape, code) for code in landscape.regions}
@@ -107,6 +106,8 @@ def _entry(
 
 def _router_values(platform: "Platform", service: Mapping[str, Any]) -> dict[str, Any]:
     """Return the router as an entry of ``services``: what it needs, with what the author says over it."""
+    import json
+
     said = {name: value for name, value in service.items() if name not in ("name", "regions", "per_region", "enabled")}
     args = ["router", "serve", "--config", ROUTER_FILE, "--listen", f"0.0.0.0:{_ROUTER_PORT}"]
     files = said.get("secret_files")
@@ -128,7 +129,7 @@ def routing_manifests(platform: "Platform", site: Site) -> dict[str, list[Manife
     if routing is None or landscape is None or site.witness:
         return {}
     found = {}
-    for backend in sound_backends(routing):
+    for backend in routing.sound_backends:
         bodies = backend.render(landscape, site.region.code)
         if bodies:
             found[backend.name] = [Manifest(body, f"{ROUTING}.{backend.name}") for body in bodies]
@@ -140,7 +141,7 @@ def outside_annotations(platform: "Platform", site: Site, name: str) -> dict[str
     routing, landscape = routing_of(platform), platform.landscape
     found: dict[str, str] = {}
     if routing is not None and landscape is not None and not site.witness:
-        for backend in sound_backends(routing):
+        for backend in routing.sound_backends:
             found |= backend.annotations(landscape, site.region.code, name)
     return found
 

@@ -1,7 +1,6 @@
 """What a probe asks: the parts of a URL of http, https or tcp."""
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -41,6 +40,8 @@ def target_of(url: str, server_name: str | None = None) -> Target:
     Raises:
         ValueError: It names no host, or no port that there can be.
     """
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     port = parts.port if parts.port is not None else DEFAULT_PORTS.get(parts.scheme)
     if not parts.hostname or not port:

@@ -12,7 +12,7 @@ from aether_deploy.cli.routed import Options, RoutingQuestion, ask_routing
 from aether_deploy.cli.whatif_text import verdict_text, whatif_text, whatif_values
 from aether_deploy.delivery.lines import name_of_input, open_lines
 from aether_deploy.delivery.traces import write_result
-from aether_deploy.platform.routing import routing_of, sound_backends
+from aether_deploy.platform.routing import routing_of
 from aether_deploy.problems import ConfigError
 from aether_deploy.routing.waits import RECONNECT_SECS, Path, paths_of, router_path
 from aether_deploy.simulation.csv_cells import MAX_LINE_BYTES
@@ -141,7 +141,7 @@ def _paths(question: RoutingQuestion, reconnect_secs: int) -> tuple[Path, ...]:
     if routing is None or landscape is None:
         return ()
     ways = [router_path(question.config.health)] if routing.service is not None else []
-    for each in sound_backends(routing):
+    for each in routing.sound_backends:
         name = f"{each.name}, {each.PROVISO}" if each.PROVISO else each.name
         ways.append(Path(name=name, waits=each.waits(landscape)))
     return paths_of(ways, reconnect_secs=reconnect_secs)

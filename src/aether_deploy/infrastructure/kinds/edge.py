@@ -72,13 +72,10 @@ class EdgeConfig(ComponentConfig):
         return filled
 
     @classmethod
-    def default_resources(cls) -> Mapping[str, str]:
+    def default_limits(cls) -> Mapping[str, str]:
         return {
-            "cpu_request": "500m",
             "cpu_limit": "500m",
-            "memory_request": "512Mi",
             "memory_limit": "512Mi",
-            "ephemeral_request": "12Gi",
             "ephemeral_limit": "12Gi",
         }
 

@@ -96,14 +96,11 @@ class NatsConfig(ComponentConfig):
         return filled
 
     @classmethod
-    def default_resources(cls) -> Mapping[str, str]:
+    def default_limits(cls) -> Mapping[str, str]:
         """Return what its makers ask for JetStream in production: two processors and 8 GiB, requests as limits."""
         return {
-            "cpu_request": "2",
             "cpu_limit": "2",
-            "memory_request": "8Gi",
             "memory_limit": "8Gi",
-            "ephemeral_request": "256Mi",
             "ephemeral_limit": "256Mi",
         }
 

@@ -88,14 +88,11 @@ class ObjectStoreConfig(ComponentConfig):
         return filled
 
     @classmethod
-    def default_resources(cls) -> Mapping[str, str]:
+    def default_limits(cls) -> Mapping[str, str]:
         """Return what a server of some thousand requests a second needs: idle it takes 120 MiB."""
         return {
-            "cpu_request": "1",
             "cpu_limit": "1",
-            "memory_request": "2Gi",
             "memory_limit": "2Gi",
-            "ephemeral_request": "256Mi",
             "ephemeral_limit": "256Mi",
         }
 

@@ -92,13 +92,10 @@ class PostgresConfig(ComponentConfig):
         return filled
 
     @classmethod
-    def default_resources(cls) -> Mapping[str, str]:
+    def default_limits(cls) -> Mapping[str, str]:
         return {
-            "cpu_request": "1",
             "cpu_limit": "1",
-            "memory_request": "2Gi",
             "memory_limit": "2Gi",
-            "ephemeral_request": "1Gi",
             "ephemeral_limit": "1Gi",
         }
 

@@ -68,14 +68,11 @@ class ValkeyConfig(ComponentConfig):
         return super().fill({**given, "pvc": {"size": "1Gi", **pvc} if isinstance(pvc, Mapping) else pvc})
 
     @classmethod
-    def default_resources(cls) -> Mapping[str, str]:
+    def default_limits(cls) -> Mapping[str, str]:
         """Return one processor and a little disk; the memory follows from ``maxmemory``."""
         return {
-            "cpu_request": "1",
             "cpu_limit": "1",
-            "memory_request": "1536Mi",
             "memory_limit": "1536Mi",
-            "ephemeral_request": "64Mi",
             "ephemeral_limit": "64Mi",
         }
 

@@ -18,7 +18,7 @@ from aether_deploy.infrastructure.nats.wiring import (
     kubernetes_wiring,
     variables_of,
 )
-from aether_deploy.infrastructure.objects.naming import PART
+from aether_deploy.infrastructure.objects.naming import PART, SERVER
 from aether_deploy.infrastructure.objects.network import (
     network_policy,
     outside_service,
@@ -35,9 +35,6 @@ from aether_deploy.pods.paths import TLS_FOLDER
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.nats import NatsConfig
-
-SERVER = {"aether.io/role": "server"}
-"""Label of the pods that are servers: the budget must not see those of the Job, which no budget can count."""
 
 CONFIG_FILE = "nats.conf"
 # After the last client is sent away a server closes its streams.

@@ -32,7 +32,7 @@ from aether_deploy.infrastructure.object_store.seaweed import (
     lifecycle_script,
     server_arguments,
 )
-from aether_deploy.infrastructure.objects.naming import PART, metadata_of
+from aether_deploy.infrastructure.objects.naming import PART, SERVER, metadata_of
 from aether_deploy.infrastructure.objects.network import (
     network_policy,
     outside_service,
@@ -49,9 +49,6 @@ from aether_deploy.pods.surroundings import Peer
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
-
-SERVER = {"aether.io/role": "server"}
-"""Label of the pods that are servers: neither Services nor the budget must see those of Jobs."""
 
 CONFIG_FOLDER = "/etc/seaweedfs"
 SOURCE_FOLDER = "/etc/aether"

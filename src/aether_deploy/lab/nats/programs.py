@@ -1,14 +1,11 @@
 """Where the server is, as the extra ``[lab]`` brings it."""
 
-import shutil
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from aether_deploy.lab.programs import MissingProgramsError
+from aether_deploy.lab.programs import find_lab_program
 
-_FIX = "pip install 'aether-deploy[lab]'"
 _CHECK_SECS = 20
 
 
@@ -18,11 +15,7 @@ def find_nats_server() -> Path:
     Raises:
         MissingProgramsError: It is not on this machine; with what brings it.
     """
-    beside = Path(sys.executable).parent / "nats-server"
-    found = beside if beside.is_file() else shutil.which("nats-server")
-    if found is None:
-        raise MissingProgramsError(f"nats-server is not on this machine\n  fix: {_FIX}")
-    return Path(found)
+    return find_lab_program("nats-server")
 
 
 def can_certify() -> bool:

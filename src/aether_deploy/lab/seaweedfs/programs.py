@@ -1,13 +1,8 @@
 """Where the server is, as the extra ``[lab]`` brings it."""
 
-import shutil
-import sys
 from pathlib import Path
 
-from aether_deploy.lab.programs import MissingProgramsError
-
-_NAME = "weed"
-_FIX = "pip install 'aether-deploy[lab]'"
+from aether_deploy.lab.programs import find_lab_program
 
 
 def find_weed() -> Path:
@@ -16,8 +11,4 @@ def find_weed() -> Path:
     Raises:
         MissingProgramsError: It is not on this machine; with what brings it.
     """
-    beside = Path(sys.executable).parent / _NAME
-    found = beside if beside.is_file() else shutil.which(_NAME)
-    if found is None:
-        raise MissingProgramsError(f"{_NAME} is not on this machine\n  fix: {_FIX}")
-    return Path(found)
+    return find_lab_program("weed")

@@ -186,7 +186,7 @@ class RouterApplication:
         order = _read(ReservationOrder, request)
         if isinstance(order, Response):
             return order
-        if order.region not in (codes := [region.code for region in self.live.config.regions]):
+        if order.region not in (codes := self.live.config.codes):
             fix = suggestion(order.region, codes, f"known are {', '.join(codes)}")
             return unreadable([Problem(path="$.region", reason="no region has that name", fix=fix)])
         try:
@@ -211,7 +211,7 @@ class RouterApplication:
         return refusal("unknown_reservation", f"no place is kept as {reservation}, or its lease is over")
 
     def _known(self, given: Given) -> str:
-        code, codes = given["code"], [region.code for region in self.live.config.regions]
+        code, codes = given["code"], self.live.config.codes
         if code not in codes:
             raise UnknownRegionError(f"no region is named '{code}'; known are {', '.join(codes)}")
         return code
