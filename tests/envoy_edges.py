@@ -33,7 +33,7 @@ MATRIX = {"us": {"eu": 76.0, "ap": 198.0}, "eu": {"us": 76.0, "ap": 122.0}, "ap"
 """Round trips of which ``envoy_cases.ORDER`` is the order."""
 QUICK = HealthPolicy(interval_ms=100, timeout_ms=1000, fall=2, rise=2)
 PROTOCOLS = ("https", "web", "rtp")
-_SETTLED_SECS = 20
+_SETTLED_SECS = 90
 Status = Mapping[str, bool]
 
 

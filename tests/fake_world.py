@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 ORDINAL = 4
-GONE_SECS = 20.0
+GONE_SECS = 90.0
 
 
 class FakeWorld:

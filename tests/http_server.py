@@ -23,7 +23,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 CALM = Limits(tick_secs=0.05)  # as served, but for the clock's grain
 HASTY = Limits(head_secs=0.5, body_secs=0.5, stall_secs=0.5, linger_secs=15.0, tick_secs=0.05)
-PATIENCE_SECS = 20.0  # for what must come; nothing is measured by it
+PATIENCE_SECS = 90.0  # for what must come; nothing is measured by it
 
 
 @dataclass

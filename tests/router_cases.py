@@ -33,7 +33,7 @@ from tests.cli_cases import PROGRAM
 
 T = TypeVar("T")
 TOKEN = "an-admin-token-of-32-characters!"
-PATIENCE_SECS = 30.0
+PATIENCE_SECS = 90.0
 REGIONS: list[dict[str, Any]] = [
     {"code": "us-east-1", "location": {"lat": 38.95, "lon": -77.45}, "address": "us-east-1.play.example.com"},
     {"code": "eu-west-1", "location": {"lat": 53.35, "lon": -6.26}, "address": "eu-west-1.play.example.com"},

@@ -188,7 +188,7 @@ def _prepare(lab: TraceLab, traces: Mapping[str, Trace]) -> None:
         wanted = trace.workload["spec"]["replicas"]
         lab.plane.wait_for(lambda n=trace.name, w=wanted: _running(lab, n) == w, f"{trace.name} runs")  # type: ignore[misc]
     for trace in traces.values():
-        said = len(lab.players.history[trace.name][-1].said)
+        said = len(lab.players.place(trace.name, _first(trace)).said)  # on all pods, which run only now
         scraped = f'count({PLAYERS}{{pod=~"{trace.name}-[0-9]+"}})'
         lab.chain.wait_for(lambda q=scraped, s=said: lab.chain.value(q) == s, f"{trace.name} is scraped")  # type: ignore[misc]
     now = time.time()

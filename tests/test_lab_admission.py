@@ -28,7 +28,7 @@ from tests.test_golden import EXAMPLES
 
 pytestmark = pytest.mark.real
 
-PODS_SECS = 40.0
+PODS_SECS = 120.0
 
 OnServer = tuple[PodWatch, list[Applied]]
 """The pods of a namespace, and what became of each object that was applied."""

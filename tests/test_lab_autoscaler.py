@@ -23,7 +23,7 @@ VOLUME = {"size": "1Gi"}
 BOUNDS = {"min_replicas": 3, "max_replicas": 6}
 METRICS = [{"name": "aether_players"}]
 HPA = ("autoscaling/v2", "HorizontalPodAutoscaler")
-SYNC_SECS = 12.0
+SYNC_SECS = 60.0
 
 
 def scaled(name: str, namespace: str = NAMESPACE, **settings: Any) -> DeploymentConfig:

@@ -24,7 +24,7 @@ from tests.nats_clients import call, make_streams, messages_in, need_nats, publi
 
 pytestmark = pytest.mark.real
 
-READY_SECS = 60
+READY_SECS = 180
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real
 
 PODS = ["world-0", "world-1", "world-2"]
 HELD = "10m"  # longer than any test: what is held happens when it is released
-SECS = 30.0
+SECS = 90.0
 BRIEFLY_SECS = 2.0  # for what never happens
 
 

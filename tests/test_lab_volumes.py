@@ -16,7 +16,7 @@ from tests.lab_cases import apply_workload, in_namespace, workload
 
 pytestmark = pytest.mark.real
 
-SETTLE_SECS = 30.0
+SETTLE_SECS = 90.0
 
 
 def world(namespace: str, **settings: Any) -> DeploymentConfig:

@@ -25,8 +25,8 @@ COUNTS = (2, 3, 7, 12)
 KINDS: Mapping[str, dict[str, Any]] = {"statefulset": {"pvc": {"size": "1Gi"}}, "deployment": {}}
 STRICT = {"strict": True}
 ROLLED = {"topology": STRICT, "update": {"max_surge": 3}}
-SECS = 30.0
-GONE_SECS = 60.0  # a namespace takes its time to vanish
+SECS = 90.0
+GONE_SECS = 120.0  # a namespace takes its time to vanish
 HALF_A_NODE = {"cpu_request": "33", "cpu_limit": "33"}  # so that one fits on each node, of 64
 
 Record = Callable[[str, object], None]

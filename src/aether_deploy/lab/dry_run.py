@@ -22,7 +22,7 @@ from aether_deploy.lab.workplace import Workplace
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.problems import EffectError
 
-_START_SECS = 30.0
+_START_SECS = 90.0
 
 
 class DryRun(msgspec.Struct, frozen=True, kw_only=True):

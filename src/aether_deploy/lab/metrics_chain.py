@@ -40,7 +40,7 @@ from aether_deploy.lab.programs import (
 )
 from aether_deploy.problems import EffectError
 
-_START_SECS = 60.0
+_START_SECS = 180.0  # nothing is measured by it: other programs may want the machine at the same time
 _NOT_YET = (404, 503)
 
 

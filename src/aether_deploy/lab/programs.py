@@ -25,7 +25,7 @@ NEWEST_PATCHES: Mapping[int, str] = {34: "v1.34.4", 35: "v1.35.4", 36: "v1.36.3"
 NEWEST = NEWEST_PATCHES[max(NEWEST_PATCHES)]
 
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
-_ASK_SECS = 20
+_ASK_SECS = 60
 
 
 class MissingProgramsError(EffectError):

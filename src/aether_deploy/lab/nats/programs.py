@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aether_deploy.lab.programs import find_lab_program
 
-_CHECK_SECS = 20
+_CHECK_SECS = 60
 
 
 def find_nats_server() -> Path:

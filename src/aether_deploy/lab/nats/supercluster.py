@@ -28,7 +28,7 @@ from aether_deploy.lab.workplace import Workplace
 from aether_deploy.problems import EffectError
 
 ROOM_MB = 100
-_READY_SECS = 60.0
+_READY_SECS = 180.0
 _POLL_SECS = 0.1
 _ANSWER_SECS = 5.0
 
@@ -172,6 +172,10 @@ class Supercluster(Booted):
     def ca_file(self) -> Path | None:
         """The certificate of the authority that signed those of the servers; None without TLS."""
         return self._tls_folder / "ca.crt" if self.config.tls is not None else None
+
+    def daemon(self, pod: str) -> Daemon:
+        """Return the process of a server."""
+        return self._daemons[pod]
 
     def running(self) -> list[str]:
         """Return the names of the servers that run."""

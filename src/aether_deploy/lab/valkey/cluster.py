@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -42,7 +42,7 @@ ROOM_MB = 100
 PASSWORD = 'sessions "word\\ of#the $lab'
 """A password with everything in it that a shell or the server's file could take for something else."""
 
-_READY_SECS = 30.0
+_READY_SECS = 120.0
 _POLL_SECS = 0.05
 _ANSWER_SECS = 2.0
 _JOB_SECS = 120.0
@@ -154,6 +154,15 @@ class ValkeyCluster(Booted):
         file.write_text(json.dumps(said), "utf-8")
         return file
 
+    @property
+    def folder(self) -> Path:
+        """The folder of its files."""
+        return self._folder
+
+    def daemon(self, pod: str) -> Daemon:
+        """Return the process of a node."""
+        return self._daemons[pod]
+
     def reconcile(
         self, *, wait_secs: float = 60.0, settings: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
@@ -193,10 +202,12 @@ class ValkeyCluster(Booted):
             connection.call("AUTH", PASSWORD)
             return connection.call(*words)
 
-    def look(self) -> dict[str, Seen]:
-        """Return what each node says that answers."""
+    def look(self, *, silent: Collection[str] = ()) -> dict[str, Seen]:
+        """Return what each node says that answers; those that are known to be ``silent`` are not asked."""
         found = {}
         for pod in self.running():
+            if pod in silent:
+                continue
             try:
                 found[pod] = self._look_at(pod)
             except (NoAnswer, Refused, ValueError):
@@ -215,10 +226,10 @@ class ValkeyCluster(Booted):
                 synced=replication.get("master_link_status") == "up",
             )
 
-    def primaries(self) -> dict[int, str]:
-        """Return which node that answers says that it is primary of each shard."""
+    def primaries(self, *, silent: Collection[str] = ()) -> dict[int, str]:
+        """Return which node that answers says that it is primary of each shard; ``silent`` ones are not asked."""
         found = {}
-        for pod, seen in self.look().items():
+        for pod, seen in self.look(silent=silent).items():
             if seen.me.slots:
                 found[self.places[pod].node.shard] = pod
         return found
