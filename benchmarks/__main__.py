@@ -8,7 +8,8 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import analysis, emitter, failover, fleet, lab, pipeline, router, routing_decision, scaling
+from benchmarks import analysis, emitter, failover, fleet, lab, pipeline, router, routing_decision, scaling, system
+from benchmarks import platform as whole_platform
 from tests.kubectl import COMMAND, find_kubectl
 
 README = Path(__file__).with_name("README.md")
@@ -25,6 +26,10 @@ PROMISES = (
     ("unchanged render, share of the first", "at most", 0.6),
     ("fleet: unchanged render, share of the first", "at most", 0.6),
     ("fleet: diff of one field, share of the first render", "at most", 1.0),
+    ("platform: render, times as fast as kustomize on all clusters", "at least", 3.0),
+    ("platform: analyze with all pairs, share of kustomize on the largest cluster", "at most", 1.5),
+    ("platform: its objects to text, times as fast as PyYAML C", "at least", 6.0),
+    ("lab: whole boot, times that of its slowest member alone", "at most", 1.3),
     ("replay of a year by the rule, million times real time", "at least", 1.0),
     ("replay of a year by the autoscaler, million times real time", "at least", 1.0),
     ("analysis: growth exponent over failures times affected components", "at most", 1.2),
@@ -53,10 +58,12 @@ def main() -> int:
         lambda: pipeline.whole_command(str(kubectl)),
         pipeline.memory,
         lambda: fleet.measure(str(kubectl)),
+        lambda: whole_platform.measure(str(kubectl)),
         scaling.measure,
         analysis.measure,
         failover.measure,
         lab.measure,
+        system.measure,
         routing_decision.measure,
         router.measure,
     ):

@@ -29,6 +29,7 @@ VERBS = (
     "router",
     "simulate",
     "contract",
+    "lab",
     "schema",
     "completion",
     "explain",

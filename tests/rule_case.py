@@ -22,6 +22,7 @@ SOUND: dict[str, dict[str, Any]] = {
         "image": f"nginx:1.31.3@{DIGEST}",
         "origin": "assets/game-assets",
         "hostname": "cdn.example.com",
+        "cache_classes": [{"name": "hashed", "match": "/public/build/", "ttl_secs": 60}],
     },
     "FailoverPolicy": {},
     "LinkConfig": {"between": ["us-east-1", "eu-west-1"], "latency_ms": 76},

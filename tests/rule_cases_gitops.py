@@ -1,6 +1,7 @@
 """Failing and sound examples of the rules of the section ``gitops``."""
 
 from tests.rule_case import GATEWAY, RuleCase
+from tests.rule_cases_components import EVENTS, THREE_ZONES
 
 REPO = "https://git.example.com/aether/deploy.git"
 
@@ -32,6 +33,23 @@ GITOPS: dict[str, RuleCase] = {
         good={"gitops": {"engine": "flux", "repo": REPO}, "services": [{**GATEWAY, "name": "monitoring"}]},
         says=[
             "$.services[0].name: is 'monitoring'; with gitops.split: workload, the name of a piece that every "
+            "cluster has\n  fix: give it another name"
+        ],
+    ),
+    "a component is named like a piece of every cluster": RuleCase(
+        rule="Platform.pieces_are_told_apart",
+        bad={
+            "regions": [THREE_ZONES],
+            "gitops": {"engine": "argocd", "repo": REPO, "split": "workload"},
+            "components": [{**EVENTS, "name": "data-secrets"}],
+        },
+        good={
+            "regions": [THREE_ZONES],
+            "gitops": {"engine": "argocd", "repo": REPO, "split": "workload"},
+            "components": [EVENTS],
+        },
+        says=[
+            "$.components[0].name: is 'data-secrets'; with gitops.split: workload, the name of a piece that every "
             "cluster has\n  fix: give it another name"
         ],
     ),

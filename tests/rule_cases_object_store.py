@@ -13,6 +13,17 @@ FOLLOWED: dict[str, Any] = {
 }
 KEPT: dict[str, Any] = {"name": "saves", "versioning": True, "lifecycle": {"noncurrent_days": 30}}
 ROLE = "arn:aws:iam::123456789012:role/copy"
+COPIED: dict[str, Any] = {**AWS, "regions": ["us-east-1", "eu-west-1"], "replication_role": ROLE}
+R2: dict[str, Any] = {**PROVIDED, "provider": "r2", "url": "https://abc.r2.cloudflarestorage.com"}
+ENCRYPTED: dict[str, Any] = {"name": "saves", "encryption": "sse_s3"}
+COLD: dict[str, Any] = {"name": "a", "days": 90, "storage_class": "GLACIER"}
+
+
+def moving(*moves: tuple[str, int, str]) -> dict[str, Any]:
+    """Return a bucket whose objects move: name, days and class of each rule."""
+    listed = [{"name": name, "days": days, "storage_class": storage_class} for name, days, storage_class in moves]
+    return {"name": "saves", "lifecycle": {"transitions": listed}}
+
 
 OBJECT_STORE: dict[str, RuleCase] = {
     "a store that runs here has no image": RuleCase(
@@ -49,7 +60,7 @@ OBJECT_STORE: dict[str, RuleCase] = {
         says=["$.users: not used: nothing of aws runs here\n  fix: remove it, or set provider to seaweedfs"],
     ),
     "a provider has no address of its own": RuleCase(
-        rule="ObjectStoreConfig.a_provider_runs_no_pods",
+        rule="ObjectStoreConfig.a_provider_has_an_address",
         bad={**PROVIDED, "provider": "r2"},
         good={**PROVIDED, "provider": "r2", "url": "https://abc.r2.cloudflarestorage.com"},
         says=[
@@ -87,6 +98,99 @@ OBJECT_STORE: dict[str, RuleCase] = {
                 "NoncurrentVersionExpiration)\n  fix: remove it, or take a provider that can: aws, ceph_rgw, "
                 "seaweedfs"
             ),
+        ],
+    ),
+    "Cloudflare compares whole origins": RuleCase(
+        rule="ObjectStoreConfig.providers_can_what_is_asked",
+        bad={**R2, "buckets": [{"name": "saves", "cors": [{"name": "web", "origins": ["https://*.example.com"]}]}]},
+        good={**R2, "buckets": [{"name": "saves", "cors": [{"name": "web", "origins": ["*"]}]}]},
+        says=[
+            "$.buckets[0].cors[0].origins[0]: is 'https://*.example.com'; r2 cannot let pages of every host below a "
+            "domain read a bucket: it compares whole origins (Configure CORS, Common issues: Origin values must match "
+            "exactly)\n  fix: remove it, or take a provider that can: aws, ceph_rgw, seaweedfs"
+        ],
+    ),
+    "Amazon keeps some names for itself": RuleCase(
+        rule="ObjectStoreConfig.names_can_be_given",
+        bad={**AWS, "buckets": [{"name": "saves--x-s3"}, {"name": "xn--saves"}]},
+        good={**AWS, "buckets": [{"name": "saves-x-s3"}, {"name": "saves-xn--a"}]},
+        says=[
+            "$.buckets[0].name: is 'saves--x-s3'; ends with '--x-s3', which aws refuses (Amazon S3 User Guide, General "
+            "purpose bucket naming rules)\n  fix: give it another name",
+            "$.buckets[1].name: is 'xn--saves'; begins with 'xn--', which aws refuses (Amazon S3 User Guide, General "
+            "purpose bucket naming rules)\n  fix: give it another name",
+        ],
+    ),
+    "Google keeps its own name": RuleCase(
+        rule="ObjectStoreConfig.names_can_be_given",
+        bad={**PROVIDED, "provider": "gcs", "buckets": [{"name": "my-google-saves"}]},
+        good={**PROVIDED, "provider": "gcs", "buckets": [{"name": "my-saves"}]},
+        says=[
+            "$.buckets[0].name: is 'my-google-saves'; has 'google', which gcs refuses (Cloud Storage, Bucket name "
+            "requirements)\n  fix: give it another name"
+        ],
+    ),
+    "SeaweedFS keeps a name, too": RuleCase(
+        rule="ObjectStoreConfig.names_can_be_given",
+        bad={"buckets": [{"name": "saves-s3alias"}]},
+        good={"buckets": [{"name": "saves-s3alias", "enabled": False}]},
+        says=[
+            "$.buckets[0].name: is 'saves-s3alias'; ends with '-s3alias', which seaweedfs refuses (SeaweedFS 4.48: "
+            "InvalidBucketName)\n  fix: give it another name"
+        ],
+    ),
+    "the name of a copy is too long": RuleCase(
+        rule="ObjectStoreConfig.copies_have_names",
+        bad={**COPIED, "buckets": [{**KEPT, "name": "s" * 54}]},
+        good={**COPIED, "buckets": [{**KEPT, "name": "s" * 53}]},
+        says=[
+            f"$.buckets[0].name: is '{'s' * 54}'; makes its copy '{'s' * 54}-eu-west-1' longer than 63 characters\n"
+            "  fix: take 1 off"
+        ],
+    ),
+    "a copy has the name of another bucket": RuleCase(
+        rule="ObjectStoreConfig.copies_have_names",
+        bad={**COPIED, "buckets": [KEPT, {**KEPT, "name": "saves-eu-west-1"}]},
+        good={**COPIED, "buckets": [KEPT, {**KEPT, "name": "saves-us-east-1"}]},
+        says=[
+            "$.buckets[0].name: is 'saves'; makes its copy 'saves-eu-west-1', which is the name of another bucket\n"
+            "  fix: give one of both another name"
+        ],
+    ),
+    "objects move to a class that nobody has": RuleCase(
+        rule="ObjectStoreConfig.classes_are_the_providers",
+        bad={**AWS, "buckets": [moving(("a", 60, "COLD"))]},
+        good={**AWS, "buckets": [moving(("a", 60, "GLACIER"))]},
+        says=[
+            "$.buckets[0].lifecycle.transitions[0].storage_class: is 'COLD'; no class that objects move to at aws\n"
+            "  fix: known are STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA, GLACIER_IR, GLACIER, DEEP_ARCHIVE"
+        ],
+    ),
+    "Cloudflare has one further class": RuleCase(
+        rule="ObjectStoreConfig.classes_are_the_providers",
+        bad={**R2, "buckets": [moving(("a", 9, "GLACIER"))]},
+        good={**R2, "buckets": [moving(("a", 9, "STANDARD_IA"))]},
+        says=[
+            "$.buckets[0].lifecycle.transitions[0].storage_class: is 'GLACIER'; no class that objects move to at r2\n"
+            "  fix: known are STANDARD_IA"
+        ],
+    ),
+    "Amazon moves nothing within a month": RuleCase(
+        rule="ObjectStoreConfig.classes_are_the_providers",
+        bad={**AWS, "buckets": [moving(("a", 29, "STANDARD_IA"))]},
+        good={**AWS, "buckets": [moving(("a", 30, "STANDARD_IA"))]},
+        says=[
+            "$.buckets[0].lifecycle.transitions[0].days: is 29; less than 30, before which Amazon S3 moves nothing to "
+            "STANDARD_IA\n  fix: set it to 30 or more"
+        ],
+    ),
+    "objects would become warmer again": RuleCase(
+        rule="ObjectStoreConfig.classes_are_the_providers",
+        bad={**AWS, "buckets": [moving(("a", 90, "STANDARD_IA"), ("b", 60, "GLACIER"))]},
+        good={**AWS, "buckets": [moving(("a", 90, "GLACIER"), ("b", 60, "STANDARD_IA"))]},
+        says=[
+            "$.buckets[0].lifecycle.transitions[0].storage_class: is 'STANDARD_IA'; after transition 'b' has moved "
+            "them to GLACIER, from where they do not come back\n  fix: drop one of both, or change their order"
         ],
     ),
     "a copy of Amazon's is made as nobody": RuleCase(
@@ -158,6 +262,68 @@ OBJECT_STORE: dict[str, RuleCase] = {
         good={"buckets": [{"name": "saves"}], "users": [{"name": "app", "buckets": ["saves"]}]},
         says=["$.users[0].buckets[0]: is 'save'; no bucket has that name\n  fix: did you mean 'saves'?"],
     ),
+    "one Secret for keys of two kinds": RuleCase(
+        rule="ObjectStoreConfig.keys_have_a_secret_of_their_own",
+        bad={"admin_secret": "keys", "encryption_key_secret": "keys", "buckets": [ENCRYPTED]},
+        good={"admin_secret": "keys", "encryption_key_secret": "kek", "buckets": [ENCRYPTED]},
+        says=[
+            "$.encryption_key_secret: is 'keys'; also the Secret of who sets up buckets: keys of two kinds are changed "
+            "apart\n  fix: give it a Secret of its own"
+        ],
+    ),
+    "a key of encryption for nothing": RuleCase(
+        rule="ObjectStoreConfig.keys_have_a_secret_of_their_own",
+        bad={"encryption_key_secret": "kek", "buckets": [{"name": "saves"}]},
+        good={"encryption_key_secret": "kek", "buckets": [ENCRYPTED]},
+        says=["$.encryption_key_secret: is 'kek'; not used: no bucket has 'encryption'\n  fix: remove it"],
+    ),
+    "objects lie where the settings are": RuleCase(
+        rule="ObjectStoreConfig.objects_have_a_folder",
+        bad={"pvc": {"size": "10Gi", "mount_path": "/etc"}},
+        good={"pvc": {"size": "10Gi", "mount_path": "/etcetera"}},
+        says=[
+            "$.pvc.mount_path: is '/etc'; where /etc/seaweedfs is, which holds something else in its pod\n  fix: leave "
+            "it out, or take another: /data",
+            "$.pvc.mount_path: is '/etc'; where /etc/aether is, which holds something else in its pod\n  fix: leave "
+            "it out, or take another: /data",
+        ],
+    ),
+    "a folder is read as two": RuleCase(
+        rule="ObjectStoreConfig.objects_have_a_folder",
+        bad={"pvc": {"size": "10Gi", "mount_path": "/data,more"}},
+        good={"pvc": {"size": "10Gi", "mount_path": "/data-more"}},
+        says=[
+            "$.pvc.mount_path: is '/data,more'; read as two folders, for its ','\n  fix: take another: /data",
+        ],
+    ),
+    "a volume is smaller than a file of objects": RuleCase(
+        rule="ObjectStoreConfig.objects_have_a_folder",
+        bad={"pvc": {"size": "900Mi"}},
+        good={"pvc": {"size": "1Gi"}},
+        says=[
+            "$.pvc.size: is '900Mi'; less than 1Gi, which is one file of objects: it would be full at once\n  fix: set "
+            "it to 10Gi or more"
+        ],
+    ),
+    "a server has less memory than it takes": RuleCase(
+        rule="ObjectStoreConfig.a_server_has_memory",
+        bad={"resources": {"memory_limit": "128Mi"}},
+        good={"resources": {"memory_limit": "256Mi"}},
+        says=[
+            "$.resources.memory_limit: is '128Mi'; less than 256Mi: idle it takes 120Mi, and more with each upload in "
+            "parts\n  fix: set it to 512Mi or more"
+        ],
+    ),
+    "every address of the world deletes everything": RuleCase(
+        rule="ObjectStoreConfig.the_filer_stays_inside",
+        bad={**FOLLOWED, "network": {"allow_from": ["0.0.0.0/0"]}, "expose": {"internal": True}},
+        good={**FOLLOWED, "expose": {"internal": True}},
+        says=[
+            "$.expose.ports: warning: opens port filer, on which anybody may read, change and delete "
+            "everything without a login, to every address of the provider's network\n  fix: list the addresses "
+            "of the regions that follow in network.allow_from"
+        ],
+    ),
     "a user is called as who sets up": RuleCase(
         rule="ObjectStoreConfig.users_are_told_apart",
         bad={"users": [{"name": "admin"}]},
@@ -187,6 +353,21 @@ OBJECT_STORE: dict[str, RuleCase] = {
             "$.versioning: warning: is true; keeps every version for ever: each upload of the same key takes "
             "room that nothing gives back\n  fix: add lifecycle: {noncurrent_days: 30}"
         ],
+    ),
+    "objects go before they would move": RuleCase(
+        rule="ObjectBucket.objects_move_before_they_go",
+        bad={"lifecycle": {"transitions": [COLD], "expiries": [{"name": "b", "days": 90}]}},
+        good={"lifecycle": {"transitions": [COLD], "expiries": [{"name": "b", "days": 90, "prefix": "tmp/"}]}},
+        says=[
+            "$.lifecycle.transitions[0].days: is 90; expiry 'b' deletes them after 90 days, before they would move\n"
+            "  fix: move them earlier, or delete them later"
+        ],
+    ),
+    "more rules of pages than a bucket takes": RuleCase(
+        rule="ObjectBucket.rules_of_pages_are_few",
+        bad={"cors": [{"name": f"page-{each}", "origins": ["*"]} for each in range(101)]},
+        good={"cors": [{"name": f"page-{each}", "origins": ["*"]} for each in range(100)]},
+        says=["$.cors: has 101 rules, and a bucket takes 100\n  fix: join rules that differ only in their origins"],
     ),
     "a bucket is open and blocked": RuleCase(
         rule="ObjectBucket.what_is_blocked_is_not_public",

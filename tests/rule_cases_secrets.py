@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.rule_case import GATEWAY, RuleCase
+from tests.rule_cases_components import EVENTS, THREE_ZONES
 
 TLS = {**GATEWAY, "secret_files": [{"name": "tls", "secret": "gateway-tls", "key": "tls.key", "path": "/run/tls.key"}]}
 FETCHED: dict[str, Any] = {"provider": "external_secrets", "store": {"name": "vault"}, "path": "{environment}/{secret}"}
@@ -113,6 +114,25 @@ SECRETS: dict[str, RuleCase] = {
             "$.secrets.provider: warning: is 'sops'; kubectl does not decrypt: a server refuses the Secrets with their "
             "field 'sops'\n"
             "  fix: set gitops.engine to flux, or apply them by sops -d"
+        ],
+    ),
+    "an encrypted file is to be of two namespaces": RuleCase(
+        rule="Platform.encrypted_files_are_of_one_namespace",
+        bad={
+            "regions": [THREE_ZONES],
+            "services": [{**GATEWAY, "uses": ["events"]}],
+            "components": [EVENTS],
+            "secrets": SEALED,
+        },
+        good={
+            "regions": [THREE_ZONES],
+            "services": [{**GATEWAY, "uses": ["events"]}],
+            "components": [EVENTS],
+            "secrets": {**SEALED, "path": "secrets/{namespace}/{secret}.yaml"},
+        },
+        says=[
+            "$.secrets.path: is 'secrets/{secret}.yaml'; one file for 'events-credentials' of 'aether-prod' and of "
+            "'aether-prod-data', and it is encrypted for one\n  fix: let {namespace} stand in it"
         ],
     ),
 }

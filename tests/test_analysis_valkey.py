@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from aether_deploy.infrastructure.analysis.failures import FailureKind, PlatformFailure
+from aether_deploy.infrastructure.analysis.grid import cell_text
+from aether_deploy.infrastructure.analysis.judging import analysis_findings
+from aether_deploy.infrastructure.analysis.lines import lines_of
 from aether_deploy.infrastructure.valkey.impact import analyst
 from aether_deploy.infrastructure.valkey.survival import fate_of, shape_of
 from aether_deploy.infrastructure.valkey.timing import failover_secs
@@ -61,6 +64,28 @@ def test_a_region_takes_its_own_sessions_along_and_no_others() -> None:
     assert {each.rule for each in found(analysis, "reaches-other-regions")} == set()
     felt = {each.failure.kind for each in analysis.rows if "sessions" in each.cells}
     assert felt == {"process", "node", "zone", "region"}
+
+
+def test_what_a_cache_in_memory_loses_is_a_note_and_a_warning_where_nothing_may_go() -> None:
+    cache = with_components(THREE_REGIONS, sessions())
+    kept = with_components(THREE_REGIONS, sessions("eviction: noeviction"))
+
+    assert [each for each in analysis_findings(cache) if each.severity != "note"] == []
+    assert {each.fix for each in found(cache, "acknowledged-writes")} == {"keep in a database what must not be lost"}
+    assert {each.severity for each in found(kept, "acknowledged-writes")} == {"warning"}
+    assert {each.severity for each in found(kept, "region-loss")} == {"warning"}
+
+
+def test_one_process_stops_one_shard_of_all_regions_and_zones_of_a_region_are_one_row() -> None:
+    lines = {line.label: line.cells[0] for line in lines_of(with_components(THREE_REGIONS, sessions()))}
+    parts = 9
+
+    assert cell_text(lines["process that leads"], parts) == "5-10 s ~ 1/9"
+    assert cell_text(lines["another process"], parts) == "ok*"
+    assert cell_text(lines["a node in eu"], parts) == "5-10 s ~ 1/9"
+    assert cell_text(lines["a zone of eu"], parts) == "5-10 s ~ 1/9"
+    assert cell_text(lines["region eu"], parts) == "down ~ 3/9"
+    assert not any("us-a" in label for label in lines)
 
 
 def test_two_zones_at_a_time_stop_all_shards() -> None:

@@ -70,6 +70,7 @@ Verbs:
   router      Run the router of players.
   simulate    Let a database fail in a simulation, and see what is lost.
   contract    Test a world server that runs.
+  lab         Run the whole platform here, and let it fail as predicted.
   schema      Print the JSON Schema of aether.yaml.
   completion  Print the completion script of a shell.
   explain     Say what a field is, and where its value comes from.

@@ -5,6 +5,7 @@ import pytest
 from aether_deploy.delivery.comparing import diff_trees
 from aether_deploy.gitops.diff.changes import Effect
 from aether_deploy.gitops.render import render_tree
+from aether_deploy.infrastructure.registry import component_types
 from tests.platform_cases import platform
 from tests.rule_case import DIGEST
 
@@ -178,8 +179,36 @@ POSTGRES: dict[str, tuple[str, str, str, Effect, str]] = {
         "{name: acid-bank, resources: {memory_limit: 4Gi}}",
         "postgresql",
         "acid-bank",
+        Effect.RESTARTS,
+        "the operator replaces the pods one after another",
+    ),
+    "a smaller volume by the operator": (
+        "{name: acid-bank, pvc: {size: 5Gi}}",
+        "postgresql",
+        "acid-bank",
+        Effect.REFUSED,
+        "volumes do not shrink",
+    ),
+    "a larger volume by the operator": (
+        "{name: acid-bank, pvc: {size: 50Gi}}",
+        "postgresql",
+        "acid-bank",
         Effect.IN_PLACE,
         "",
+    ),
+    "another class of volumes by the operator": (
+        "{name: acid-bank, pvc: {storage_class: nvme}}",
+        "postgresql",
+        "acid-bank",
+        Effect.REFUSED,
+        "volumes that exist keep their class",
+    ),
+    "a database that the operator takes away": (
+        "{name: acid-bank, enabled: false}",
+        "postgresql",
+        "acid-bank",
+        Effect.DATA,
+        "deletes its claims, with all data",
     ),
 }
 DATABASES = f"""
@@ -240,3 +269,10 @@ def test_a_newer_version_is_an_upgrade_in_place_where_there_is_one(
     (change,) = [each for each in diff.changes if each.key.kind == kind]
     assert change.effect is effect
     assert told in " ".join(change.says)
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "a: [", "a: 1\nb"])
+def test_a_file_that_somebody_broke_by_hand_is_still_compared(text: str) -> None:
+    told = component_types()["postgres"].file_changes({"patroni.yml": "a: 1\n"}, {"patroni.yml": text})
+
+    assert [each.effect for each in told] == ["restarts"]

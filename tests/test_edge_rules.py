@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from aether_deploy.infrastructure.analysis.failures import PlatformFailure
+from aether_deploy.infrastructure.component import Place
 from aether_deploy.infrastructure.edge.impact import analyst
 from aether_deploy.infrastructure.edge.nginx import NginxPlace, nginx_text, resolver_script, stages_needed
 from aether_deploy.infrastructure.edge.policy import policy_of
+from aether_deploy.infrastructure.edge.rendering import config_text
 from aether_deploy.infrastructure.edge.runbook import runbook
+from aether_deploy.pods.surroundings import Surroundings
+from aether_deploy.problems import ConfigError
 from tests.edge_cases import BUCKET, PAGE, PLACES, around, edge, policy, said
 from tests.object_store_cases import FOLLOWED, provided, store
 
@@ -69,9 +73,58 @@ def test_a_providers_bucket_is_asked_for_by_its_own_name_over_tls() -> None:
     found = policy_of(config, around(config, origin), "eu")
     text = nginx_text(found, place(stages_needed(found)))
 
-    assert "proxy_pass https://$aether_host:443/game-assets$request_uri;" in text
+    assert "proxy_pass https://origin_0/game-assets$request_uri;" in text
+    assert "server ceph-rgw.example.com:443 resolve;" in text
     assert "proxy_set_header Host ceph-rgw.example.com;" in text
     assert "proxy_ssl_verify on;" in text
+
+
+def test_a_name_inside_is_looked_up_once_and_one_outside_again_and_again() -> None:
+    text = nginx_text(policy("eu"), place(stages_needed(policy("eu"))))
+
+    assert "server assets-repl.aether-prod-data.svc:8333;" in text
+    assert "server assets.us.example.com:8333 resolve;" in text
+    assert "$aether_host" not in text
+
+
+def test_what_is_kept_is_told_apart_by_path_alone_whatever_page_asks() -> None:
+    text = nginx_text(policy(), place(4))
+
+    assert "proxy_cache_key $uri;" in text
+    assert "proxy_set_header Origin" not in text
+    assert f"'~^{PAGE.replace('.', chr(92) + '.')}$' $http_origin;" in text
+
+
+def test_a_pod_has_as_many_workers_as_cores_that_it_may_use() -> None:
+    found = {limit: workers(limit) for limit in ("500m", "1", "1500m", "4", "none")}
+
+    assert found == {"500m": 1, "1": 1, "1500m": 2, "4": 4, "none": 4}
+
+
+def workers(cpu_limit: str) -> int:
+    config = edge(regions=["us"], resources={"cpu_limit": cpu_limit})
+    where = around(config)
+    region = where.regions[0]
+    spot = Place(estate=where, region=region, cluster="us", datacenters=region.datacenters, surroundings=Surroundings())
+    text = config_text(config, spot, policy_of(config, where, "us"))
+    return int(text.split()[1].rstrip(";"))
+
+
+WRONG_NAMES = {
+    "a placeholder": "{region}.example.com",
+    "a label of 64 characters": f"{'a' * 64}.example.com",
+    "a scheme": "https://cdn.example.com",
+    "one label": "cdn",
+    "an address": "192.0.2.7",
+}
+
+
+@pytest.mark.parametrize("sentence", WRONG_NAMES)
+def test_a_host_name_that_is_none_is_one_problem_at_its_own_place(sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        edge(hostname=WRONG_NAMES[sentence])
+
+    assert [problem.path for problem in caught.value.problems] == ["$.hostname"]
 
 
 def place(stages: int) -> NginxPlace:
@@ -129,3 +182,11 @@ def test_the_runbook_says_whom_each_edge_asks() -> None:
 
     assert "| ap | shield (http://us.cdn.example.com), us (http://assets.us.example.com:8333), eu " in text
     assert PLACES.data_namespace in text
+
+
+def test_the_runbook_asks_an_edge_with_a_certificate_by_the_name_that_this_has() -> None:
+    config = edge(tls={"secret": "cdn-tls"})
+
+    text = runbook(config, around(config))
+
+    assert "--connect-to cdn.example.com:443:us.cdn.example.com:443 https://cdn.example.com/<path>" in text

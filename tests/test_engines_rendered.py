@@ -1,5 +1,8 @@
 """Objects of the GitOps engines: what they say of order, ownership and removal."""
 
+import json
+import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -7,25 +10,35 @@ import pytest
 import yaml
 
 from aether_deploy.cli.main import run
-from aether_deploy.delivery.loading import read_description
+from aether_deploy.delivery.loading import Judgement, read_description
+from aether_deploy.gitops.engines import commands_around
 from aether_deploy.gitops.layout import WAVE
 from aether_deploy.gitops.render import render_tree
 from aether_deploy.gitops.stages import AFTER, DATA, wave_of
 from aether_deploy.gitops.tree import Tree
 from tests.conftest import Golden
+from tests.kubectl import COMMAND, find_kubectl
+from tests.real import need
 from tests.test_golden import stable
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "two-regions" / "aether.yaml"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLE = EXAMPLES / "two-regions" / "aether.yaml"
+WITH_COMPONENTS = EXAMPLES / "three-regions" / "aether.yaml"
 REPO = "https://git.example.com/aether/deploy.git"
 ENGINES = ("argocd", "flux")
 SPLITS = ("cluster", "workload")
 ADDRESS = (("gitops.repo", REPO), ("gitops.path", "sites/deploy"))
 
 
-def tree_of(engine: str, *more: tuple[str, str]) -> Tree:
-    description = read_description([str(EXAMPLE)], [("gitops.engine", engine), *ADDRESS, *more])
+def judged_of(engine: str, *more: tuple[str, str], example: Path = EXAMPLE) -> Judgement:
+    description = read_description([str(example)], [("gitops.engine", engine), *ADDRESS, *more])
     judged = description.evaluate(["prod"])
     assert not judged.failed
+    return judged
+
+
+def tree_of(engine: str, *more: tuple[str, str], example: Path = EXAMPLE) -> Tree:
+    judged = judged_of(engine, *more, example=example)
     return render_tree(judged.platforms, judged.files)[0]
 
 
@@ -99,9 +112,10 @@ def test_argocd_leaves_replicas_to_autoscalers_only_where_one_has_them_everywher
     assert "ignoreDifferences" not in mixed["spec"]["template"]["spec"]
 
 
+@pytest.mark.parametrize("example", [EXAMPLE, WITH_COMPONENTS], ids=lambda path: path.parent.name)
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_object_of_a_cluster_is_in_exactly_one_kustomization_of_flux(split: str) -> None:
-    tree = tree_of("flux", ("gitops.split", split))
+def test_every_object_of_a_cluster_is_in_exactly_one_kustomization_of_flux(split: str, example: Path) -> None:
+    tree = tree_of("flux", ("gitops.split", split), example=example)
     paths = [
         body["spec"]["path"].removeprefix("./sites/deploy/")
         for body in of_kind(tree, "Kustomization", "prod/engine/flux/us-east-1/")
@@ -112,6 +126,75 @@ def test_every_object_of_a_cluster_is_in_exactly_one_kustomization_of_flux(split
             path = f"{unit.path}/{file.path}"
             if file.name is not None and path.startswith("prod/clusters/us-east-1/"):
                 assert sum(path.startswith(f"{each}/") for each in paths) == 1, path
+
+
+@pytest.mark.parametrize("example", [EXAMPLE, WITH_COMPONENTS], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_object_of_a_cluster_is_in_exactly_one_application_of_argocd(split: str, example: Path) -> None:
+    tree = tree_of("argocd", ("gitops.split", split), example=example)
+    (found,) = of_kind(tree, "ApplicationSet")
+    patterns = [each["path"].split("/")[2:] for each in found["spec"]["generators"][0]["git"]["directories"]]
+
+    for unit in tree.units:
+        for file in unit.files if "/clusters/" in unit.path else ():
+            steps = f"{unit.path}/{file.path}".split("/")
+            over = [each for each in patterns if len(steps) > len(each) and all(map(fnmatch, steps, each))]
+            assert len(over) == 1 or file.name is None, file.path
+
+
+@pytest.mark.parametrize("example", [EXAMPLE, WITH_COMPONENTS], ids=lambda path: path.parent.name)
+def test_argocd_may_write_whatever_is_rendered(example: Path) -> None:
+    tree = tree_of("argocd", example=example)
+    (project,) = of_kind(tree, "AppProject")
+    spaces = {each["namespace"] for each in project["spec"]["destinations"]}
+    cluster_kinds = {each["kind"] for each in project["spec"]["clusterResourceWhitelist"]}
+
+    bodies = objects(tree, "prod/clusters/")
+    assert {body["metadata"]["namespace"] for body in bodies if "namespace" in body["metadata"]} <= spaces
+    assert {body["kind"] for body in bodies if "namespace" not in body["metadata"]} <= cluster_kinds
+
+
+FOLDERS = {
+    "cluster": "cluster",
+    "aether-prod/gateway": "gateway",
+    "aether-prod/secrets": "secrets",
+    "aether-prod-data/accounts": "accounts",
+    "aether-prod-data/secrets": "data-secrets",
+}
+"""Folders of a cluster, each with what tells its piece from others where each workload is one."""
+
+
+@pytest.mark.real
+def test_applications_are_called_as_the_commands_that_hold_them_still() -> None:
+    kubectl = need(find_kubectl(), "kubectl", COMMAND)
+    judged = judged_of("argocd", ("gitops.split", "workload"), example=WITH_COMPONENTS)
+    (found,) = of_kind(render_tree(judged.platforms, judged.files)[0], "ApplicationSet")
+    name = found["spec"]["template"]["metadata"]["name"]
+    for folder, piece in FOLDERS.items():
+        steps = ["sites", "deploy", "prod", "clusters", "dublin", *folder.split("/")]
+        path = {"segments": steps, "basename": steps[-1]}
+        body = {"apiVersion": "example.com/v1", "kind": "Folder", "metadata": {"name": "x"}, "path": path}
+        command = [kubectl, "annotate", "--local", "-f", "-", "zz=1", "-o", f"go-template={name}"]
+        told = subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, check=True).stdout
+        hold, _ = commands_around(judged.platforms[0], "dublin", folder)
+
+        assert told == f"aether-prod-dublin-{piece}"
+        assert f" application {told} " in hold[0]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_kustomizations_are_called_as_the_commands_that_suspend_them(split: str) -> None:
+    judged = judged_of("flux", ("gitops.split", split), example=WITH_COMPONENTS)
+    tree = render_tree(judged.platforms, judged.files)[0]
+    made = {
+        body["spec"]["path"].partition("/clusters/us-east-1/")[2]: body["metadata"]["name"]
+        for body in of_kind(tree, "Kustomization", "prod/engine/flux/us-east-1/")
+    }
+    for folder in FOLDERS:
+        own = next(name for path, name in made.items() if f"{folder}/".startswith(f"{path}/"))
+        hold, _ = commands_around(judged.platforms[0], "us-east-1", folder)
+
+        assert f" {own} " in hold[0]
 
 
 def test_flux_reads_a_closed_repository_by_its_secret() -> None:

@@ -87,6 +87,23 @@ def test_everything_that_is_rendered_is_in_the_cluster_and_equal(running: System
     assert {"Namespace", "StatefulSet", "Deployment", "HorizontalPodAutoscaler", "NetworkPolicy"} <= kinds
 
 
+@pytest.mark.parametrize("split", ["cluster", "workload"])
+def test_components_are_applied_beside_the_workloads(system: System, split: str) -> None:
+    digest = IMAGE.partition("@")[2]
+    sessions = {"name": "sessions", "kind": "valkey", "image": f"valkey/valkey:9.1.2@{digest}", "maxmemory": "64Mi"}
+    tools = f"registry.example.com/tools:v1@{digest}"
+    given = description(system.name, tools_image=tools, components=[sessions], gitops={"split": split})
+    system.publish(given)
+    system.bootstrap()
+    system.sync()
+
+    assert system.drift() == []
+    assert {each.namespace for each in system.manifests if each.kind == "StatefulSet"} == {
+        system.namespace,
+        f"{system.namespace}-data",
+    }
+
+
 def test_a_second_look_changes_nothing(running: System) -> None:
     before = running.written()
 

@@ -44,8 +44,9 @@ ASKED: dict[str, dict[str, Any]] = {
     "lifecycle_expiration": {"lifecycle": {"expiries": [{"name": "a", "days": 1}]}},
     "lifecycle_noncurrent": {"versioning": True, "lifecycle": {"noncurrent_days": 1}},
     "lifecycle_abort": {"lifecycle": {"abort_upload_days": 1}},
-    "lifecycle_transition": {"lifecycle": {"transitions": [{"name": "a", "days": 1, "storage_class": "COLD"}]}},
+    "lifecycle_transition": {"lifecycle": {"transitions": [{"name": "a", "days": 30, "storage_class": "STANDARD_IA"}]}},
     "cors": {"cors": [{"name": "web", "origins": ["https://a.example.com"]}]},
+    "cors_wildcard": {"cors": [{"name": "web", "origins": ["https://*.example.com"]}]},
     "public_prefix": {"public_prefixes": ["public/"]},
     "public_access_block": {"block_public_access": True},
     "encryption": {"encryption": "sse_s3"},
@@ -67,6 +68,10 @@ def test_what_a_provider_cannot_is_refused_at_its_field_and_the_rest_is_set(prov
     assert (phrase in problems) is not capabilities_of(provider)[feature].can
     if not problems:
         assert any(documents_of(found.buckets[0], name="saves", provider=provider).values())
+
+
+def test_every_feature_of_a_bucket_is_asked_for() -> None:
+    assert {*ASKED, "replication"} == matrix().features.keys()
 
 
 def test_several_regions_are_refused_where_nothing_copies() -> None:
@@ -94,6 +99,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {**FOLLOWED, "expose": {"internal": True, "ports": ["s3"]}},
         "expose.ports: closes port filer, by which the other regions follow the first",
     ),
+    "one name for all regions": (
+        {**FOLLOWED, "endpoint": "assets.example.com"},
+        "endpoint: one name for several regions, each of which has a store",
+    ),
     "a region that is not there": ({"regions": ["mars"]}, "regions: names no region that is enabled"),
 }
 
@@ -111,11 +120,13 @@ def test_programs_of_ours_need_their_image() -> None:
     assert said(store(), without) == [": needs tools_image, with which who may log in is written down"]
 
 
-def test_a_region_that_is_not_amazons_needs_an_address() -> None:
-    bare = provided("aws", {"name": "saves"}, regions=["us"])
+def test_rules_that_delete_nothing_are_carried_out_by_nobody() -> None:
+    def renders(lifecycle: dict[str, Any]) -> bool:
+        return store({"name": "saves", "lifecycle": lifecycle}).has_lifecycle
 
-    assert said(bare, ONE) == [": lacks 'url', and region 'us' is none of Amazon's"]
-    assert said(provided("aws", regions=["us"], url="https://s3.us-east-1.amazonaws.com"), ONE) == []
+    assert not renders({})
+    assert not renders({"expiries": [{"name": "a", "days": 1, "enabled": False}]})
+    assert renders({"abort_upload_days": 1})
 
 
 def test_the_order_of_regions_says_who_takes_writes_and_not_that_of_the_file() -> None:
@@ -233,6 +244,36 @@ def test_changes_of_buckets_say_what_becomes_of_objects() -> None:
     assert [each.effect for each in file_changes({"master.toml": "a"}, {"master.toml": "b"})] == ["restarts"]
 
 
+def test_what_opens_a_bucket_or_forgets_its_versions_is_said_before_it_happens() -> None:
+    kept = {"name": "saves", "versioning": True}
+    opened = {**kept, "public_prefixes": ["public/"]}
+
+    assert changed(store(kept), store(opened))[0] == (
+        "reloads",
+        "bucket saves: anybody may read saves/public/* within five minutes",
+    )
+    assert [effect for effect, _ in changed(store(opened), store(kept))] == ["reloads"]
+    assert changed(store(kept), store({"name": "saves"}))[0] == (
+        "data at risk",
+        "bucket saves keeps no old versions any more: what is overwritten or deleted is gone",
+    )
+
+
+def test_a_change_of_who_takes_writes_is_nothing_that_a_restart_settles() -> None:
+    def people(code: str, **settings: Any) -> dict[str, str]:
+        config = store(**{**FOLLOWED, **settings})
+        return {"identities.json": json.dumps(identities_file(config, TWO, code, folder="/x"))}
+
+    swapped = {"regions": ["eu", "us"]}
+    more = {"users": [{"name": "app"}, {"name": "more", "secret": "more"}]}
+
+    found = {code: file_changes(people(code), people(code, **swapped)) for code in ("us", "eu")}
+    assert [each.effect for each in found["us"]] == [each.effect for each in found["eu"]] == ["by hand", "restarts"]
+    assert "no longer takes writes" in found["us"][0].says
+    assert "takes writes, which another region took" in found["eu"][0].says
+    assert [each.effect for each in file_changes(people("us"), people("us", **more))] == ["restarts"]
+
+
 def lost(*codes: str) -> PlatformFailure:
     names = frozenset(f"{code}-{letter}" for code in codes for letter in "abc")
     return PlatformFailure(kind="region", name=codes[0], lost=names)
@@ -246,7 +287,21 @@ def test_a_lost_region_leaves_reads_where_another_follows() -> None:
     assert followed.impact(lost("eu")).outcome == "holds"
     assert alone.impact(lost("us")).outcome == "down"
     assert [each.rule for each in alone.findings()] == ["one-copy"]
+    assert [each.rule for each in followed.findings()] == ["one-server", "copy-bandwidth"]
     assert analyst(provided("aws"), AWS_PLACES).parts == 0
+
+
+def test_a_lost_zone_is_no_error_where_reads_go_on_and_nothing_in_the_file_would_mend_it() -> None:
+    zone = PlatformFailure(kind="zone", name="us-a", lost=frozenset({"us-a"}))
+    followed, alone = analyst(store(**FOLLOWED), TWO).impact(zone).worst, analyst(store(), ONE).impact(zone).worst
+    gone = analyst(store(**FOLLOWED), TWO).impact(lost("us")).worst
+
+    assert followed is not None
+    assert alone is not None
+    assert gone is not None
+    assert (followed.outcome, followed.by_design) == ("read-only", True)
+    assert (alone.outcome, alone.by_design, "second region" in alone.fix) == ("down", False, True)
+    assert not gone.by_design
 
 
 def test_a_process_that_ends_is_back_by_itself() -> None:

@@ -34,3 +34,32 @@ def test_regions_left_out_are_the_only_one() -> None:
     assert evaluation.platform is not None
     (component,) = evaluation.platform.components
     assert component.active_in(evaluation.platform.estate) == "us-east-1"
+
+
+BANK = """
+services: [{name: gateway, uses: [acid-bank], network: {allow_to: [10.0.0.0/8]}}]
+components:
+  - name: acid-bank
+    kind: postgres
+    regions: [us-east-1]
+    pvc: {size: 1Gi}
+    standby: {region: eu-west-1}
+    expose: {internal: true}
+    endpoint: "acid-bank.{region}.example.com"
+    network: {allow_from: [10.0.0.0/8], allow_to: [10.0.0.0/8]}
+"""
+OPERATED = "components: [{name: acid-bank, backend: zalando, team: acid}]"
+ITS_NAME_LEADS_TO_ITS_STANDBY = (
+    "its operator makes a Service of that name in eu-west-1, which takes no writes\n"
+    "  fix: run 'gateway' elsewhere, or let another back end run 'acid-bank'"
+)
+
+
+def test_nobody_writes_to_a_standby_because_its_operator_calls_a_service_so() -> None:
+    errors = [each for each in said(BANK, OPERATED) if ": warning: " not in each]
+    elsewhere = said(BANK, OPERATED, "services: [{name: gateway, regions: [us-east-1]}]")
+    image = f"components: [{{name: acid-bank, image: 'ghcr.io/zalando/spilo-18:4.1-p2@{DIGEST}'}}]"
+
+    assert len(errors) == 1
+    assert errors[0].endswith(ITS_NAME_LEADS_TO_ITS_STANDBY)
+    assert not any(ITS_NAME_LEADS_TO_ITS_STANDBY in each for each in (*elsewhere, *said(BANK, image)))

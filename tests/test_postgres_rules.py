@@ -324,6 +324,10 @@ def test_a_back_end_that_nobody_knows_is_refused() -> None:
 ZALANDO_CASES: dict[str, tuple[dict[str, Any], str]] = {
     "no team": ({"team": "none"}, "error: : lacks 'team', which the operator wants"),
     "another team": ({"team": "core"}, "error: name: does not begin with its team, which the operator wants: 'core-'"),
+    "a name for no StatefulSet": (
+        {"name": "acid-".ljust(53, "x")},
+        "error: name: what the operator calls its StatefulSet, whose name has at most 52 characters",
+    ),
     "a quorum": (
         {"failover": QUORUM},
         "error: failover.synchronous_mode: the operator's object has only true and false",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aether_deploy.infrastructure.analysis.judging import analysis_findings
     from aether_deploy.infrastructure.analysis.table import table_markdown, table_text
     from aether_deploy.infrastructure.component import ComponentConfig, ComponentExposeConfig
-    from aether_deploy.infrastructure.edge.parts import CacheClass, EdgeTls
+    from aether_deploy.infrastructure.edge.parts import CacheClass, EdgeCloudflare, EdgeCloudFront, EdgeTls
     from aether_deploy.infrastructure.kinds.edge import EdgeConfig
     from aether_deploy.infrastructure.kinds.nats import NatsConfig, NatsUpdateConfig
     from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from aether_deploy.lab.dry_run import dry_run
     from aether_deploy.lab.live import diff_live
     from aether_deploy.lab.rehearsal import rehearse
+    from aether_deploy.lab.system.faults import LabFault
+    from aether_deploy.lab.system.record import FaultRecord, LabRecord
+    from aether_deploy.lab.system.system import LabSystem
     from aether_deploy.manifest.yaml_text import to_yaml, to_yaml_documents
     from aether_deploy.placement.config import AffinityRule, TopologyConfig
     from aether_deploy.platform.analysing import analyse_platform
@@ -194,7 +197,7 @@ _ROOMS = {
     "infrastructure.analysis.judging": ("analysis_findings",),
     "infrastructure.analysis.table": ("table_markdown", "table_text"),
     "infrastructure.component": ("ComponentConfig", "ComponentExposeConfig"),
-    "infrastructure.edge.parts": ("CacheClass", "EdgeTls"),
+    "infrastructure.edge.parts": ("CacheClass", "EdgeCloudFront", "EdgeCloudflare", "EdgeTls"),
     "infrastructure.kinds.edge": ("EdgeConfig",),
     "infrastructure.kinds.nats": ("NatsConfig", "NatsUpdateConfig"),
     "infrastructure.kinds.object_store": ("ObjectStoreConfig",),
@@ -217,6 +220,9 @@ _ROOMS = {
     "lab.dry_run": ("dry_run",),
     "lab.live": ("diff_live",),
     "lab.rehearsal": ("rehearse",),
+    "lab.system.faults": ("LabFault",),
+    "lab.system.record": ("FaultRecord", "LabRecord"),
+    "lab.system.system": ("LabSystem",),
     "manifest.yaml_text": ("to_yaml", "to_yaml_documents"),
     "placement.config": ("AffinityRule", "TopologyConfig"),
     "platform.analysing": ("analyse_platform",),
@@ -242,12 +248,9 @@ _ROOMS = {
         "ConfigError", "DecisionError", "EffectError", "InvariantError", "NoAvailableRegionError", "NoCapacityError",
         "NoHealthyRegionError", "Problem", "UnknownRegionError", "UnknownResidencyError",
     ),
-    "routing.tracking.capacity": ("Reservation",),
     "routing.config": ("Failover", "Primary", "Region", "RegionRoutingConfig", "RoutingDecision"),
-    "routing.tracking.damping": ("Damping",),
     "routing.decision.deciding": ("decide_route",),
     "routing.decision.explaining": ("Candidate", "Explanation", "Obstacle", "explain_route"),
-    "routing.tracking.health": ("ProbeOutcome",),
     "routing.limits": ("RoutingLimits",),
     "routing.policy": (
         "DampingPolicy", "FailbackPolicy", "HealthPolicy", "LatencyExpansion", "LatencyPolicy", "LoadPolicy",
@@ -256,6 +259,9 @@ _ROOMS = {
     "routing.request": ("Measurement", "PartyMember", "RouteRequest"),
     "routing.routed": ("Routed",),
     "routing.router_config": ("RouterConfig", "RouterLink", "RouterPosition", "RouterRegion"),
+    "routing.tracking.capacity": ("Reservation",),
+    "routing.tracking.damping": ("Damping",),
+    "routing.tracking.health": ("ProbeOutcome",),
     "routing.tracking.tracker": ("RegionTracker",),
     "routing.view": ("Position", "RegionView", "RoutingView"),
     "routing.viewing": ("view_of",),
@@ -323,6 +329,8 @@ __all__ = [
     "DisruptionBudgetConfig",
     "Distribution",
     "DrainConfig",
+    "EdgeCloudFront",
+    "EdgeCloudflare",
     "EdgeConfig",
     "EdgeTls",
     "Effect",
@@ -339,6 +347,7 @@ __all__ = [
     "FailoverRun",
     "FailoverSetup",
     "FailureImpact",
+    "FaultRecord",
     "Finding",
     "FluxConfig",
     "GitOpsConfig",
@@ -350,6 +359,9 @@ __all__ = [
     "IdentityConfig",
     "InvariantError",
     "JetStreamConfig",
+    "LabFault",
+    "LabRecord",
+    "LabSystem",
     "Landscape",
     "LatencyExpansion",
     "LatencyPolicy",

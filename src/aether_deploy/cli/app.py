@@ -20,6 +20,7 @@ VERBS = {
     "router": "Run the router of players.",
     "simulate": "Let a database fail in a simulation, and see what is lost.",
     "contract": "Test a world server that runs.",
+    "lab": "Run the whole platform here, and let it fail as predicted.",
     "schema": "Print the JSON Schema of aether.yaml.",
     "completion": "Print the completion script of a shell.",
     "explain": "Say what a field is, and where its value comes from.",
@@ -42,6 +43,13 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "router": {"serve": "Send players to the closest healthy region, over HTTP."},
     "simulate": {"failover": "Let a fault hit a database, and say how long writes stop and what is lost."},
     "contract": {"check": "Say whether a world server keeps the contract of world servers."},
+    "lab": {
+        "up": "Boot the platform on this machine, and leave it running.",
+        "status": "Say what runs, and which faults are in effect.",
+        "fault": "Let something fail, or mend it, and say whether it went as predicted.",
+        "report": "Say everything that was done to the lab, as text or as a page.",
+        "down": "End the lab and everything that it runs.",
+    },
 }
 
 

@@ -47,9 +47,9 @@ def _coloured(problem: Problem) -> str:
     return click.style(first, fg="yellow" if problem.severity == "warning" else "red") + newline + rest
 
 
-def count(number: int, noun: str) -> str:
-    """Return ``1 problem`` or ``3 problems``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """Return ``1 problem`` or ``3 problems``; ``nouns`` is what several are called where no ``s`` makes it."""
+    return f"{number} {noun}" if number == 1 else f"{number} {nouns or f'{noun}s'}"
 
 
 def report_error(arguments: Sequence[str], problems: Sequence[Problem], text: str) -> None:

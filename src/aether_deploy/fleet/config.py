@@ -76,7 +76,7 @@ class DeploymentConfig(Config):
         scaling: Scaling by player count; ``none`` is off.
         custom_metrics: What the autoscaler reads; for worlds ``aether_world_player_count`` where left out.
         uses: Names of the worlds and services that this one calls: opens the network on both sides and
-            sets ``AETHER_<NAME>_HOST`` and ``AETHER_<NAME>_PORT_<PORT>``.
+            sets ``AETHER_<NAME>_HOST`` and ``AETHER_<NAME>_PORT_<PORT>``, for an object store ``AETHER_<NAME>_URL``.
         endpoint: Host name at which other regions reach this workload; ``{region}``, ``{environment}`` and
             ``{cluster}`` in it are those of the place where it runs.
         ports: Ports that it listens on.

@@ -202,6 +202,8 @@ def _peer_env(peers: Mapping[str, Peer], config: DeploymentConfig) -> dict[str, 
         peer = peers.get(name, Peer(name=name))
         prefix = "AETHER_" + name.upper().replace("-", "_")
         env[f"{prefix}_HOST"] = f"{name}.{peer.namespace or config.namespace}.svc"
+        if peer.url is not None:
+            env[f"{prefix}_URL"] = peer.url
         for port_name, number, _ in peer.ports:
             env[f"{prefix}_PORT_{port_name.upper().replace('-', '_')}"] = str(number)
     return env

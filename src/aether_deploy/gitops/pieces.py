@@ -5,7 +5,9 @@ from typing import Literal
 import msgspec
 
 from aether_deploy.gitops.stages import CLUSTER, DATA, MONITORING, WORKLOADS
-from aether_deploy.platform.rendering import ClusterManifests, Folder
+from aether_deploy.platform.config import Platform
+from aether_deploy.platform.rendering import ClusterManifests
+from aether_deploy.platform.secrets import FOLDER as SECRETS
 
 
 class RenderedCluster(msgspec.Struct, frozen=True):
@@ -51,12 +53,26 @@ def pieces_of(rendered: RenderedCluster) -> tuple[Piece, ...]:
             pieces.append(Piece(namespace, stage, stage, objects))
         else:
             pieces += [
-                Piece(f"{namespace}/{folder.name}", stage, _piece_name(stage, folder), len(folder.manifests))
+                Piece(f"{namespace}/{folder.name}", stage, _piece_name(stage, folder.name), len(folder.manifests))
                 for folder in folders
             ]
     return tuple(pieces)
 
 
-def _piece_name(stage: str, folder: Folder) -> str:
-    """Both namespaces may have a folder of Secrets, and a component is called beside where it runs."""
-    return folder.name if stage == WORKLOADS or folder.component is not None else f"{DATA}-{folder.name}"
+def piece_name_of(platform: Platform, folder: str) -> str:
+    """Return the name of the piece that a folder of a cluster belongs to.
+
+    Args:
+        platform: The platform.
+        folder: Relative to the cluster's folder: ``aether-prod-data/accounts``.
+    """
+    top, _, leaf = folder.partition("/")
+    stage = {platform.namespace: WORKLOADS, platform.data_namespace: DATA}.get(top)
+    if stage is None or not leaf:
+        return stage or top
+    return stage if platform.gitops.split == "cluster" else _piece_name(stage, leaf)
+
+
+def _piece_name(stage: str, folder: str) -> str:
+    """Both namespaces may have a folder of Secrets; else components and workloads share one space of names."""
+    return f"{DATA}-{folder}" if stage == DATA and folder == SECRETS else folder

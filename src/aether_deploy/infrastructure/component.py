@@ -119,6 +119,10 @@ class UnreadComponent(msgspec.Struct, frozen=True):
         """Return the region that answers: none."""
         return None
 
+    def client_url(self, estate: Estate) -> str | None:
+        """Return the address that users are told: not known."""
+        return None
+
 
 class ComponentConfig(Config):
     """One component of the data plane: the fields that every kind has.
@@ -237,6 +241,14 @@ class ComponentConfig(Config):
         """
         return region if region in self.placed_in(estate) else None
 
+    def client_url(self, estate: Estate) -> str | None:
+        """Return the address that users are told as one text; None: host and ports are enough."""
+        return None
+
+    def occupies_its_name(self, estate: Estate, region: str) -> bool:
+        """Return whether an operator makes a Service of its name in a region where it answers nobody."""
+        return False
+
     @property
     def client_ports(self) -> tuple[Port, ...]:
         """The ports that its users call."""
@@ -268,6 +280,11 @@ class ComponentConfig(Config):
     def object_changes(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
         """Return what a change of an operator's object does, said as in ``file_changes``; nothing where unknown."""
         return ()
+
+    @classmethod
+    def object_gone(cls, before: Mapping[str, Any]) -> FileChange | None:
+        """Return what the end of an operator's object does, said as in ``file_changes``; None where unknown."""
+        return None
 
     def runbooks(self, estate: Estate) -> Mapping[str, str]:
         """Return what people read and run by hand, by file name: ``accounts.md``."""

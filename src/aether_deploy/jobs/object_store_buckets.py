@@ -24,9 +24,8 @@ from aether_deploy.jobs.told import UnusableFileError, not_rendered, told
 
 _PAUSE_SECS = 1.0
 _SUSPENDED = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
-_PLAIN_REGION = "us-east-1"
 # What a store names or fills in itself.
-_UNCOMPARED = ("ID", "Priority", "BucketKeyEnabled", "ExistingObjectReplication")
+_UNCOMPARED = ("ID", "Priority", "BucketKeyEnabled", "BlockedEncryptionTypes", "ExistingObjectReplication")
 # Where nothing was ever set some answer 200 with nothing in it.
 _ABSENT = 404
 
@@ -40,7 +39,7 @@ class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BucketsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the program is to do; ``infrastructure.object_store.job`` writes it."""
+    """What the program is to do; ``infrastructure.object_store.job`` writes it. Buckets are made in ``location``."""
 
     format: int
     url: str
@@ -48,6 +47,7 @@ class BucketsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credentials: str
     wait_secs: float
     buckets: list[Bucket]
+    location: str = ""
 
 
 class Refused(Exception):
@@ -103,9 +103,9 @@ def is_same(wanted: str, answer: S3Answer) -> bool:
 class Store:
     """The buckets of one store."""
 
-    def __init__(self, client: S3Client, region: str) -> None:
+    def __init__(self, client: S3Client, location: str) -> None:
         self._client = client
-        self._region = region
+        self._location = location
 
     def settle(self, bucket: Bucket) -> str:
         """Bring one bucket about; return what was done.
@@ -132,8 +132,8 @@ class Store:
     def _make(self, bucket: Bucket) -> str:
         headers = {"x-amz-bucket-object-lock-enabled": "true"} if bucket.locked else {}
         body = b""
-        if self._region not in (_PLAIN_REGION, "auto"):
-            where = f"<LocationConstraint>{self._region}</LocationConstraint>"
+        if self._location:
+            where = f"<LocationConstraint>{self._location}</LocationConstraint>"
             body = f"<CreateBucketConfiguration>{where}</CreateBucketConfiguration>".encode()
         answer = self._client.ask("PUT", f"/{bucket.name}", body=body, headers=headers)
         if answer.status >= 300:
@@ -163,7 +163,7 @@ def settle_all(file: BucketsFile, login: tuple[str, str]) -> dict[str, tuple[boo
     Raises:
         NoStore: The store does not answer in time.
     """
-    store = Store(S3Client(file.url, file.region, login), file.region)
+    store = Store(S3Client(file.url, file.region, login), file.location)
     deadline = time.monotonic() + file.wait_secs
     results: dict[str, tuple[bool, str]] = {each.name: (False, "") for each in file.buckets}
     while True:

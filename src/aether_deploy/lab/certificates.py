@@ -6,6 +6,7 @@ Needs ``cryptography`` (the extra ``[lab]``).
 import datetime
 import ipaddress
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID = datetime.timedelta(days=1)
+_HOSTS = ("localhost", "kubernetes", "kubernetes.default.svc")
 _SKEW = datetime.timedelta(minutes=5)
 
 # Who talks to the API server: (file, common name, organisation). The names are those that its RBAC knows.
@@ -46,16 +48,17 @@ class Authority:
         organisation: str | None = None,
         server: bool = False,
         peer: bool = False,
+        hosts: Sequence[str] = (),
     ) -> None:
         """Write ``<file>.crt`` and ``<file>.key``: for a client of that name, for the server on this machine, or,
-        as a ``peer``, for one that is both.
+        as a ``peer``, for one that is both. A server may have names of its own, ``hosts``, besides.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] if server or peer else []
         usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if peer or not server else []
         extensions: tuple[x509.ExtensionType, ...] = (x509.ExtendedKeyUsage(usages),)
         if server or peer:
-            names = [x509.DNSName(host) for host in ("localhost", "kubernetes", "kubernetes.default.svc")]
+            names = [x509.DNSName(host) for host in (*_HOSTS, *hosts)]
             extensions = (*extensions, x509.SubjectAlternativeName([*names, x509.IPAddress(_LOOPBACK)]))
         constraints = x509.BasicConstraints(ca=False, path_length=None)
         certificate = self._signed(_name(name, organisation), key, constraints, extensions)

@@ -82,6 +82,11 @@ class Edge:
         command = [str(program), "-c", str(file), "--config-yaml", over, "--disable-hot-restart"]
         self._daemon = Daemon(f"envoy-{address}", [*command, "--concurrency", "1", "--log-level", "warning"], folder)
 
+    @property
+    def daemon(self) -> Daemon:
+        """The program."""
+        return self._daemon
+
     def start(self) -> None:
         """Start it, and return once it takes sessions.
 
@@ -89,7 +94,7 @@ class Edge:
             DaemonError: It ended, or is not ready in time; the message quotes its log.
         """
         self._daemon.start()
-        self._daemon.wait_until(self._is_ready, _READY_SECS)
+        self._daemon.wait_until(self.is_ready, _READY_SECS)
 
     def stop(self) -> None:
         """End it. Returns when it is gone."""
@@ -115,7 +120,8 @@ class Edge:
             for host in cluster.get("host_statuses", [])
         }
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Return whether it takes sessions now."""
         try:
             return self.ask("/readyz", OPS_PORT).strip() == "LIVE"
         except OSError:

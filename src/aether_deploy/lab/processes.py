@@ -75,6 +75,11 @@ class Daemon:
         """Its process id while it runs."""
         return None if self._process is None or self._process.poll() is not None else self._process.pid
 
+    @property
+    def code(self) -> int | None:
+        """How it ended, negative by a signal; None while it runs, or where it was never started."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Start the program in a session of its own, so that Ctrl-C reaches us first.
 

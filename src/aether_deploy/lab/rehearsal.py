@@ -10,6 +10,7 @@ from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.lab.applying import Applied, apply_manifests, changed_by_second_apply
 from aether_deploy.lab.assumed import assumed_by, give_assumed, in_pools, pool_count
 from aether_deploy.lab.client import Client
+from aether_deploy.lab.component_pods import look_at_components
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.crds import custom_kinds_of, how_to_judge, install_definitions
 from aether_deploy.lab.nodes import FakeNode, fake_nodes
@@ -31,8 +32,8 @@ class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
         zones: Its zones.
         applied: What became of each object.
         assumed: What the cluster was given because the description says that it has it: ``PriorityClass games``.
-        placement: Ready pods, by workload and zone.
-        pending: Pods without a node, by workload.
+        placement: Ready pods, by workload or component, and zone.
+        pending: Pods without a node, by workload or component.
         verdicts: What was expected and seen.
     """
 
@@ -105,8 +106,10 @@ def rehearse(
             say("waiting for pods")
             stage.settle({name: Outcome(ready=each.least_pods) for name, each in stage.workloads.items()})
             verdicts = _second_apply(lab.client, applied)
-            placement = stage.placement()
-            pending = {name: len(stage.pending(name)) for name in stage.workloads}
+            components = look_at_components(lab, cluster)
+            verdicts += components.verdicts
+            placement = {**stage.placement(), **components.placement}
+            pending = {name: len(stage.pending(name)) for name in stage.workloads} | components.pending
             for scenario, argument in plays:
                 say(f"playing {scenario.name}{'=' * bool(argument)}{argument}")
                 verdicts += play(stage, scenario, argument)

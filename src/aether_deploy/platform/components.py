@@ -98,7 +98,13 @@ def component_peer(platform: "Platform", component: ComponentConfig, *, external
     """Return a component as those that use it see it."""
     exposed = component.expose.ports if external and component.expose else None
     ports = tuple(port for port in component.client_ports if exposed is None or port[0] in exposed)
-    return Peer(name=component.name, namespace=platform.data_namespace, ports=ports, external=external)
+    return Peer(
+        name=component.name,
+        namespace=platform.data_namespace,
+        ports=ports,
+        external=external,
+        url=component.client_url(platform.estate),
+    )
 
 
 def server_of(platform: "Platform", component: ComponentConfig, site: Site) -> str | None:
@@ -277,6 +283,15 @@ def _in_the_way(own: SecretFile, given: SecretFile) -> bool:
     return (
         own.name == given.name or f"{own.path}/".startswith(f"{given.path}/") or given.path.startswith(f"{own.path}/")
     )
+
+
+def standby_faults(platform: "Platform", view: "EntryView", site: Site, name: str, at: Steps) -> Iterator[Fault]:
+    """Yield that a component's name leads users at ``site`` to a standby, since its operator calls a Service so."""
+    component = platform.component(name)
+    if component is not None and component.occupies_its_name(platform.estate, site.region.code):
+        reason = f"its operator makes a Service of that name in {site.region.code}, which takes no writes"
+        fix = f"run '{view.name}' elsewhere, or let another back end run '{name}'"
+        yield Fault(at, reason, fix, name)
 
 
 def names_of_components(platform: "Platform") -> Mapping[str, Mapping[str, Any]]:

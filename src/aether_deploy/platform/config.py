@@ -132,6 +132,7 @@ class Platform(Config, dict=True):
     balancers_stay_internal = rule(references.balancers_stay_internal)
     versions_carry_the_fields = rule(references.versions_carry_the_fields)
     secrets_have_a_folder = rule(used_secrets.secrets_have_a_folder)
+    encrypted_files_are_of_one_namespace = rule(used_secrets.encrypted_files_are_of_one_namespace)
     secret_items_are_used = rule(used_secrets.secret_items_are_used)
     secret_keys_are_fetched = rule(used_secrets.secret_keys_are_fetched)
     engines_can_decrypt = rule(used_secrets.engines_can_decrypt)

@@ -10,8 +10,8 @@ from aether_deploy.config.types import DnsLabel, ObjectName, seconds
 if TYPE_CHECKING:
     from aether_deploy.platform.config import Platform
 
-CLUSTER_FOLDERS = ("cluster", "monitoring")
-"""Folders of a cluster beside those of its workloads."""
+PIECES = ("cluster", "monitoring", "data-secrets")
+"""Pieces that every cluster may have beside those of its workloads and components."""
 
 Engine = Literal["none", "argocd", "flux"]
 FIELD_MANAGERS: Mapping[Engine, str] = {
@@ -131,10 +131,12 @@ class GitOpsConfig(Config):
 
 
 def pieces_are_told_apart(self: "Platform") -> Iterator[Fault]:
-    """Where each workload is a piece of its own, the engine's objects are named by it."""
+    """Where each workload and component is a piece of its own, the engine's objects are named by it."""
     if self.gitops.engine == "none" or self.gitops.split == "cluster":
         return
-    for view in self.entries:
-        if view.name in CLUSTER_FOLDERS:
+    named: list[tuple[tuple[str | int, ...], str]] = [(view.at, view.name) for view in self.entries]
+    named += [(("components", place), each.name) for place, each in enumerate(self.components)]
+    for at, name in named:
+        if name in PIECES:
             reason = "with gitops.split: workload, the name of a piece that every cluster has"
-            yield Fault((*view.at, "name"), reason, "give it another name", view.name)
+            yield Fault((*at, "name"), reason, "give it another name", name)

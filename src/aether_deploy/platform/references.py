@@ -12,7 +12,7 @@ from msgspec import UNSET
 from aether_deploy.config.base import Fault
 from aether_deploy.fleet.bundle import STATEFUL_MAX_UNAVAILABLE_SINCE
 from aether_deploy.fleet.network import owns_service
-from aether_deploy.platform.components import names_of_components, server_of
+from aether_deploy.platform.components import names_of_components, server_of, standby_faults
 from aether_deploy.platform.distance import round_trip_ms
 from aether_deploy.platform.expansion import ROUTING, iterate_entries
 from aether_deploy.platform.parts import Site
@@ -304,6 +304,7 @@ def callers_reach_what_they_use(self: "Platform") -> Iterator[Fault]:
                     continue
                 at = at_layer(self, view, site, ("uses", place))
                 code, endpoint = there
+                yield from standby_faults(self, view, site, name, at)
                 if endpoint is None:
                     yield Fault(
                         at,

@@ -329,6 +329,22 @@ def secret_items_are_used(self: "Platform") -> Iterator[Fault]:
             yield Fault(("secrets", "items", place, "name"), "no workload uses a Secret of that name", fix, item.name)
 
 
+def encrypted_files_are_of_one_namespace(self: "Platform") -> Iterator[Fault]:
+    """Credentials of components stand in both namespaces, and a file is encrypted for one of them."""
+    told: set[tuple[str | int, ...]] = set()
+    for site in self.sites if self.secrets.encrypts and self.secrets.path is not None else ():
+        seen: dict[str, str] = {}
+        for namespace, use in secrets_at(self, site):
+            at = path_steps(self, use.name)
+            other = seen.setdefault(path_of(self, site, use.name, namespace), namespace)
+            if other != namespace and at not in told:
+                told.add(at)
+                reason = f"one file for '{use.name}' of '{other}' and of '{namespace}', and it is encrypted for one"
+                item = self.secrets.item_of(use.name)
+                path = self.secrets.path if item is None else item.path or self.secrets.path
+                yield Fault(at, reason, "let {namespace} stand in it", path)
+
+
 def secret_keys_are_fetched(self: "Platform") -> Iterator[Fault]:
     seen = set()
     places = {item.name: place for place, item in enumerate(self.secrets.items) if item.keys}

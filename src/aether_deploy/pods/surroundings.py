@@ -15,12 +15,14 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
         namespace: Its namespace; None is the own one.
         ports: Its Service's ports, as (name, number, protocol).
         external: It runs in another region; the Service here only names its endpoint.
+        url: Its address as one text, where users are told one; an object store has one.
     """
 
     name: str
     namespace: str | None = None
     ports: tuple[tuple[str, int, str], ...] = ()
     external: bool = False
+    url: str | None = None
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,9 +12,10 @@ from aether_deploy.cli.routed import Options, RoutingQuestion, ask_routing
 from aether_deploy.cli.whatif_text import verdict_text, whatif_text, whatif_values
 from aether_deploy.delivery.lines import name_of_input, open_lines
 from aether_deploy.delivery.traces import write_result
+from aether_deploy.platform.arrivals import arrival_paths
 from aether_deploy.platform.routing import routing_of
 from aether_deploy.problems import ConfigError
-from aether_deploy.routing.waits import RECONNECT_SECS, Path, paths_of, router_path
+from aether_deploy.routing.waits import RECONNECT_SECS
 from aether_deploy.simulation.csv_cells import MAX_LINE_BYTES
 from aether_deploy.simulation.routing.players import (
     DEFAULT_FILL_PERCENT,
@@ -84,7 +85,8 @@ def command(
     losses = _losses(question, lose, pairs, 1 if limits is None else limits.lost_regions)
     groups = _groups(question, players_file, fill)
     problems = question.warn()
-    told = what_if(question.config, groups, losses=losses, limits=limits, paths=_paths(question, reconnect_secs))
+    paths = arrival_paths(question.platform, reconnect_secs=reconnect_secs)
+    told = what_if(question.config, groups, losses=losses, limits=limits, paths=paths)
     title = _title(groups, players_file, fill)
     if plot is not None:
         _draw(plot, told, f"{question.platform.name}, {question.platform.environment}: {title}", question)
@@ -133,18 +135,6 @@ def _title(groups: Sequence[PlayerGroup], path: str | None, fill: int) -> str:
     if path is None:
         return f"{players}: each region filled to {fill} % of its capacity (--players CSV for yours)"
     return f"{players} in {count(len(groups), 'group')} of {name_of_input(path)}"
-
-
-def _paths(question: RoutingQuestion, reconnect_secs: int) -> tuple[Path, ...]:
-    """Return how clients learn where to go: by the router, and by each back end."""
-    routing, landscape = routing_of(question.platform), question.platform.landscape
-    if routing is None or landscape is None:
-        return ()
-    ways = [router_path(question.config.health)] if routing.service is not None else []
-    for each in routing.sound_backends:
-        name = f"{each.name}, {each.PROVISO}" if each.PROVISO else each.name
-        ways.append(Path(name=name, waits=each.waits(landscape)))
-    return paths_of(ways, reconnect_secs=reconnect_secs)
 
 
 def _draw(path: str, told: WhatIf, title: str, question: RoutingQuestion) -> None:

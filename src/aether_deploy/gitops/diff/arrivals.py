@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from aether_deploy.gitops.diff.changes import Body, Change, Danger, Effect, ObjectKey, change_of
+from aether_deploy.gitops.diff.components import TAKEN_UP, component_of
 from aether_deploy.gitops.diff.folder import AUTOSCALERS, WORKLOADS, FolderPair, Pair
 from aether_deploy.gitops.diff.pods import formerly, players_per_pod, pod_count
 from aether_deploy.gitops.diff.recipes import move_volumes
@@ -82,10 +83,20 @@ def _gone(passed: Passing, renamed: dict[ObjectKey, tuple[ObjectKey, Body, Folde
             changes.append(_removed_workload(unit, each.key, each.before, rest))
         rest = [] if each.key.kind in WORKLOADS else rest
     for key in rest:
+        if (told := _told_by_its_kind(passed.folder, key)) is not None:
+            changes.append(told)
+            continue
         says = _what_goes(passed.folder, key)
         danger = Danger.ATTENTION if says else Danger.SAFE
         changes.append(change_of(Effect.REMOVED, unit, key, danger=danger, says=says))
     return changes
+
+
+def _told_by_its_kind(folder: FolderPair, key: ObjectKey) -> Change | None:
+    """Return what the end of an operator's object does to a component; None where its kind knows nothing of it."""
+    component = component_of(folder.before[key])
+    told = None if component is None else component.object_gone(folder.before[key])
+    return None if told is None else change_of(TAKEN_UP[told.effect], folder.unit, key, says=[told.says])
 
 
 def _what_goes(folder: FolderPair, key: ObjectKey) -> list[str]:

@@ -5,14 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import UNSET
 
 from aether_deploy.gitops.diff.changes import Body, Change, Danger, Effect, ObjectKey, change_of
+from aether_deploy.gitops.diff.components import TAKEN_UP, component_of
 from aether_deploy.gitops.diff.fields import FieldChange
 from aether_deploy.gitops.diff.folder import FolderPair
 from aether_deploy.gitops.diff.recipes import recreate_object
-from aether_deploy.infrastructure.component import ComponentConfig, FileChange
-from aether_deploy.infrastructure.registry import component_types
+from aether_deploy.infrastructure.component import FileChange
 from aether_deploy.manifest.immutable import immutable_fields, kept_fields
-from aether_deploy.manifest.labels import COMPONENT
-from aether_deploy.manifest.value import value_at
 
 Rule = Callable[[FolderPair, ObjectKey, Body, Body, Sequence[FieldChange]], list[Change]]
 
@@ -64,7 +62,7 @@ def _config_map(
     folder: FolderPair, key: ObjectKey, before: Body, after: Body, fields: Sequence[FieldChange]
 ) -> list[Change]:
     content = [each for each in fields if each.at[0] in _CONTENT]
-    component = _component_of(after)
+    component = component_of(after)
     told = list(component.file_changes(before.get("data", {}), after.get("data", {}))) if component and content else []
     if told:
         told = [_by_a_restart(each, folder.restarted_by(key)) for each in told]
@@ -77,30 +75,16 @@ def _config_map(
 def _of_an_operator(
     folder: FolderPair, key: ObjectKey, before: Body, after: Body, fields: Sequence[FieldChange]
 ) -> list[Change]:
-    component = _component_of(after)
+    component = component_of(after)
     told = component.object_changes(before, after) if component is not None else ()
     return [_told(folder, key, fields, told)] if told else _in_place(folder, key, before, after, fields)
 
 
-def _component_of(body: Body) -> type[ComponentConfig] | None:
-    """Return the kind of component that an object is of."""
-    return component_types().get(value_at(body, ("metadata", "labels", COMPONENT)) or "")
-
-
 def _told(folder: FolderPair, key: ObjectKey, fields: Sequence[FieldChange], told: Sequence[FileChange]) -> Change:
     """Return what the component's kind says of a change."""
-    worst = min((_TAKEN_UP[each.effect] for each in told), key=list(Effect).index)
+    worst = min((TAKEN_UP[each.effect] for each in told), key=list(Effect).index)
     says = list(dict.fromkeys(each.says for each in told))
     return change_of(worst, folder.unit, key, fields=list(fields), says=says)
-
-
-_TAKEN_UP = {
-    "reloads": Effect.RELOADS,
-    "restarts": Effect.RESTARTS,
-    "by hand": Effect.BY_HAND,
-    "refused": Effect.REFUSED,
-    "data at risk": Effect.DATA,
-}
 
 
 def _by_a_restart(change: FileChange, readers: Sequence[Body]) -> FileChange:

@@ -9,11 +9,12 @@ from typing import Any
 
 from aether_deploy.gitops.engines.objects import engine_object
 from aether_deploy.gitops.layout import folder_files
-from aether_deploy.gitops.pieces import RenderedCluster
-from aether_deploy.gitops.stages import CLUSTER, MONITORING
+from aether_deploy.gitops.pieces import RenderedCluster, piece_name_of
+from aether_deploy.gitops.stages import CLUSTER, DATA, MONITORING
 from aether_deploy.gitops.tree import Unit
 from aether_deploy.manifest.value import Manifest
 from aether_deploy.platform.config import Platform
+from aether_deploy.platform.secrets import FOLDER as SECRETS
 
 API_VERSION = "argoproj.io/v1alpha1"
 SKIP = "argocd.argoproj.io/skip-reconcile"
@@ -44,7 +45,8 @@ def _project(platform: Platform) -> Manifest:
     It allows more than is rendered now: what it did not allow, Argo CD could not remove either.
     """
     watch = platform.observability.prometheus
-    namespaces = [platform.namespace, *((watch.namespace, _ADAPTER_READS) if watch is not None else ())]
+    namespaces = [platform.namespace, platform.data_namespace]
+    namespaces += [] if watch is None else [watch.namespace, _ADAPTER_READS]
     name = _cluster_name(platform, "*")
     spec = {
         "description": f"{platform.name}, environment {platform.environment}",
@@ -104,15 +106,19 @@ def _folders(platform: Platform) -> list[str]:
     clusters = f"{platform.gitops.path}/{platform.environment}/clusters/*"
     if platform.gitops.split == "cluster":
         return [clusters]
-    return [f"{clusters}/{folder}" for folder in (CLUSTER, MONITORING, f"{platform.namespace}/*")]
+    both = (f"{platform.data_namespace}/*", f"{platform.namespace}/*")
+    return [f"{clusters}/{folder}" for folder in (CLUSTER, MONITORING, *both)]
 
 
 def _words(platform: Platform) -> tuple[str, str]:
     """Return what the template says for a folder's cluster, and for its Application's own part of the name."""
     if platform.gitops.split == "cluster":
         return "{{.path.basename}}", "{{.path.basename}}"
-    cluster = f"{{{{index .path.segments {platform.gitops.path.count('/') + 3}}}}}"
-    return cluster, f"{cluster}-{{{{.path.basename}}}}"
+    place = platform.gitops.path.count("/") + 3
+    cluster = f"{{{{index .path.segments {place}}}}}"
+    data = f'(eq (index .path.segments {place + 1}) "{platform.data_namespace}")'
+    apart = f'{{{{if and {data} (eq .path.basename "{SECRETS}")}}}}{DATA}-{{{{end}}}}'
+    return cluster, f"{cluster}-{apart}{{{{.path.basename}}}}"
 
 
 def _cluster_name(platform: Platform, cluster: str) -> str:
@@ -149,6 +155,6 @@ def commands_around(platform: Platform, cluster: str, folder: str) -> tuple[tupl
     """Return the commands that keep Argo CD from an Application, and let it go on. They are for Argo CD's cluster."""
     name = f"{platform.namespace}-{cluster}"
     if platform.gitops.split == "workload":
-        name += f"-{folder.rpartition('/')[2]}"
+        name += f"-{piece_name_of(platform, folder)}"
     annotate = f"kubectl -n {platform.gitops.argocd.namespace} annotate application {name} {SKIP}"
     return (f"{annotate}=true",), (f"{annotate}-",)

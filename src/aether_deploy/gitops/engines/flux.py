@@ -9,7 +9,7 @@ from typing import Any
 
 from aether_deploy.gitops.engines.objects import engine_object
 from aether_deploy.gitops.layout import folder_files
-from aether_deploy.gitops.pieces import Piece, RenderedCluster, pieces_of
+from aether_deploy.gitops.pieces import Piece, RenderedCluster, piece_name_of, pieces_of
 from aether_deploy.gitops.stages import DATA, HEALTHY_FIRST, WORKLOADS, stages_before
 from aether_deploy.gitops.tree import Unit
 from aether_deploy.manifest.value import Manifest
@@ -88,8 +88,7 @@ def commands_around(platform: Platform, cluster: str, folder: str) -> tuple[tupl
 
     The field manager has a name of its own: Flux takes back what a manager ``kubectl`` has set in objects of Flux.
     """
-    top, _, leaf = folder.partition("/")
-    name = WORKLOADS if top == platform.namespace and platform.gitops.split == "cluster" else leaf or top
+    name = piece_name_of(platform, folder)
     patch = f"kubectl -n {platform.gitops.flux.namespace} patch kustomizations.kustomize.toolkit.fluxcd.io "
     patch += f'{platform.namespace}-{name} --type=merge --field-manager=aether-hold -p \'{{"spec":{{"suspend":%s}}}}\''
     return (patch % "true",), (patch % "false",)

@@ -50,8 +50,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         human: What somebody has to do, as an imperative; empty where it gets by alone or nothing can be done.
         recovery: How long writes stop, where they come back by themselves.
         loss: What may be lost of acknowledged writes; None: nothing.
-        note: What is worse though writes go on; empty where nothing is.
+        note: What is worse though writes go on; empty where nothing is. It begins with "if" or "only if" where the
+            effect is the gravest of several cases.
+        pause: How long what the note tells of lasts, where it ends by itself.
         fix: What would have to be said in the description for it not to happen, as an imperative.
+        by_design: The component promises no more, and nothing in its description would make it: a cache in memory
+            loses what it holds. Such an effect is to be known of, not to be mended.
         rules: The rules behind it.
     """
 
@@ -63,7 +67,9 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     recovery: TimeSpan | None = None
     loss: Loss | None = None
     note: str = ""
+    pause: TimeSpan | None = None
     fix: str = ""
+    by_design: bool = False
     rules: tuple[Basis, ...] = ()
 
     @property
@@ -71,6 +77,11 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         """How bad it is; the greater, the worse."""
         worst = self.recovery.worst if self.recovery is not None else 0.0
         return (_GRAVITY[self.outcome], bool(self.human), worst, self.loss is not None, bool(self.note))
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it comes about in any case; else something less grave may."""
+        return not self.note.startswith(("if ", "only if "))
 
     @property
     def is_felt(self) -> bool:

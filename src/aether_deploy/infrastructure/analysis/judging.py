@@ -55,12 +55,17 @@ def _verdicts(analysis: Analysis, row: Row, effect: Effect) -> Iterator[tuple[_V
     judge = _JUDGES.get(row.failure.kind)
     verdict = None if judge is None else judge(analysis, row, effect)
     if verdict is not None:
-        yield verdict, _outcome_text(effect)
+        yield _as_meant(verdict, effect), _outcome_text(effect)
     if effect.loss is not None and effect.ends_by_itself:
-        lossy = _Verdict(
-            "acknowledged-writes", "warning", "let a write be in two places before it is acknowledged, or accept it"
-        )
-        yield lossy, f"may lose acknowledged writes: {effect.loss.text}"
+        fix = "let a write be in two places before it is acknowledged, or accept it"
+        lossy = _Verdict("acknowledged-writes", "warning", fix)
+        yield _as_meant(lossy, effect), f"may lose acknowledged writes: {effect.loss.text}"
+
+
+def _as_meant(verdict: _Verdict, effect: Effect) -> _Verdict:
+    """Return the verdict one step milder where the component promises no more: nobody could mend it in the file."""
+    milder: dict[Severity, Severity] = {"error": "warning", "warning": "note", "note": "note"}
+    return verdict._replace(severity=milder[verdict.severity]) if effect.by_design else verdict
 
 
 def _outcome_text(effect: Effect) -> str:

@@ -1,5 +1,6 @@
 """An analysis as rows: failures that do the same to everybody are one row, whoever prints or judges them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -20,7 +21,7 @@ class Summary(NamedTuple):
         weaker: Writes go on, and something is worse.
         human: Somebody has to act.
         lossy: Acknowledged writes may be lost.
-        hit: How many parts fare as badly.
+        hit: How many parts fare as badly at a time.
         cut: How many workloads elsewhere no longer reach it.
     """
 
@@ -62,8 +63,14 @@ def lasts_text(effect: Effect) -> str:
     return "" if effect.recovery is None else effect.recovery.range_text()
 
 
-def summary_of(cell: Cell | None) -> Summary | None:
-    """Return what a table tells of a cell."""
+def summary_of(cell: Cell | None, *, in_one_region: bool = False) -> Summary | None:
+    """Return what a table tells of a cell.
+
+    Args:
+        cell: The cell.
+        in_one_region: What fails is in one region, whichever that is: effects on clients of several regions do not
+            come together. One process that ends is such a failure.
+    """
     if cell is None or not (cell.impact.effects or cell.cut_off):
         return None
     effects, worst = cell.impact.effects, cell.impact.worst
@@ -76,9 +83,15 @@ def summary_of(cell: Cell | None) -> Summary | None:
         weaker=worst.outcome == "holds" and bool(worst.note),
         human=any(each.human for each in effects),
         lossy=any(each.loss is not None for each in effects),
-        hit=sum(each.outcome == worst.outcome for each in effects) if worst.outcome != "holds" else 0,
+        hit=0 if worst.outcome == "holds" else _hit(effects, worst.outcome, in_one_region=in_one_region),
         cut=cut,
     )
+
+
+def _hit(effects: Iterable[Effect], outcome: Outcome, *, in_one_region: bool) -> int:
+    regions = Counter(each.region for each in effects if each.outcome == outcome)
+    everywhere = regions.pop(None, 0)
+    return everywhere + (max(regions.values(), default=0) if in_one_region else regions.total())
 
 
 def single_lines(analysis: Analysis) -> list[Line]:
@@ -115,8 +128,8 @@ _ROLES = {"leader": "process that leads", "member": "another process"}
 _IN_REGIONS = ("node", "zone", "zones")
 
 
-def _cells(analysis: Analysis, cells: Mapping[str, Cell]) -> tuple[Summary | None, ...]:
-    return tuple(summary_of(cells.get(each.name)) for each in analysis.subjects)
+def _cells(analysis: Analysis, cells: Mapping[str, Cell], *, in_one_region: bool = False) -> tuple[Summary | None, ...]:
+    return tuple(summary_of(cells.get(each.name), in_one_region=in_one_region) for each in analysis.subjects)
 
 
 def _process_lines(analysis: Analysis) -> Iterator[Line]:
@@ -124,7 +137,7 @@ def _process_lines(analysis: Analysis) -> Iterator[Line]:
         rows = [row for row in analysis.singles if row.failure.role == role]
         cells = {name: cell for row in rows for name, cell in row.cells.items()}
         if rows:
-            yield Line(label, tuple(rows), _cells(analysis, cells), _noticed(analysis, rows))
+            yield Line(label, tuple(rows), _cells(analysis, cells, in_one_region=True), _noticed(analysis, rows))
 
 
 def _noticed(analysis: Analysis, rows: Iterable[Row]) -> tuple[str, ...]:
@@ -132,13 +145,18 @@ def _noticed(analysis: Analysis, rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _merged(analysis: Analysis, kind: FailureKind, rows: Sequence[Row]) -> Iterator[Line]:
-    """Yield one line for all failures of a kind that stop the same parts for as long; zones by their regions."""
+    """Yield one line for all failures of a kind that stop the same parts for as long.
+
+    Zones and nodes are told by their regions, and stop as many parts for as long: each has other shards of a cache.
+    """
     groups: dict[tuple[object, ...], list[Row]] = {}
     cells: dict[tuple[object, ...], tuple[Summary | None, ...]] = {}
     for row in rows:
-        home = _homes(analysis, row.failure) if kind in _IN_REGIONS else ()
+        within = kind in _IN_REGIONS
+        home = _homes(analysis, row.failure) if within else ()
         summaries = _cells(analysis, row.cells)
-        key: tuple[object, ...] = (home, summaries, *(_stopped(cell) for cell in row.cells.values()))
+        stopped = (_told(cell) if within else _stopped(cell) for cell in row.cells.values())
+        key: tuple[object, ...] = (home, summaries, *stopped)
         groups.setdefault(key, []).append(row)
         cells[key] = summaries
     for key, alike in groups.items():
@@ -147,6 +165,10 @@ def _merged(analysis: Analysis, kind: FailureKind, rows: Sequence[Row]) -> Itera
 
 def _stopped(cell: Cell) -> tuple[tuple[str, str], ...]:
     return tuple((each.part, each.human) for each in cell.impact.effects if each.outcome != "holds")
+
+
+def _told(cell: Cell) -> frozenset[str]:
+    return frozenset(each.human for each in cell.impact.effects if each.outcome != "holds")
 
 
 def _homes(analysis: Analysis, failure: PlatformFailure) -> tuple[str, ...]:

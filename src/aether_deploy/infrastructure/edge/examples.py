@@ -33,6 +33,22 @@ COMPANIONS: Sequence[Mapping[str, Any]] = (
             }
         ],
     },
+    {
+        "name": "origin-s3",
+        "kind": "object_store",
+        "provider": "aws",
+        "regions": ["us-east-1", "eu-west-1"],
+        "replication_role": "arn:aws:iam::123456789012:role/origin-replication",
+        "buckets": [
+            {
+                "name": "game-assets",
+                "versioning": True,
+                "lifecycle": {"noncurrent_days": 30},
+                "public_prefixes": ["public/"],
+                "cors": [{"name": "web", "origins": ["https://play.example.com", "https://*.example.org"]}],
+            }
+        ],
+    },
 )
 
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -56,5 +72,24 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "tls": {"secret": "cdn-tls"},
         "endpoint": "cdn.{region}.example.com",
         "cache_classes": [dict(_CLASSES[0])],
+    },
+    "cloudfront": {
+        "name": "cdn",
+        "backend": "cloudfront",
+        "origin": "origin-s3/game-assets",
+        "hostname": "cdn.example.com",
+        "shield": "us-east-1",
+        "cloudfront": {
+            "certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
+        },
+        "cache_classes": [dict(each) for each in _CLASSES],
+    },
+    "cloudflare": {
+        "name": "cdn",
+        "backend": "cloudflare",
+        "origin": "origin-s3/game-assets",
+        "hostname": "cdn.example.com",
+        "cloudflare": {"zone": "example.com"},
+        "cache_classes": [dict(each) for each in _CLASSES],
     },
 }

@@ -1,4 +1,7 @@
-"""What a failure does to edges: those of other regions go on, and what is kept outlives its origins."""
+"""What a failure does to edges: those of other regions go on, and what is kept outlives its origins.
+
+A provider's edge is nowhere in the platform: nothing that fails in it takes the edge away, but its origins may go.
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,10 +9,12 @@ from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFa
 from aether_deploy.infrastructure.analysis.findings import Finding
 from aether_deploy.infrastructure.analysis.impacts import Basis, Effect, FailureImpact
 from aether_deploy.infrastructure.edge.nginx import CONNECT_SECS, READ_SECS
+from aether_deploy.infrastructure.edge.outside import outside_origins
 from aether_deploy.infrastructure.edge.policy import classes_of
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.kinds.edge import EdgeConfig
 from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_regions
+from aether_deploy.timespan import TimeSpan
 
 _KEPT = Basis(
     "what is kept is answered without an origin, for as long as its class says", "RFC 5861; measured on nginx"
@@ -19,12 +24,17 @@ _SPARE = Basis(
     "then the next is asked",
     "ngx_http_upstream_module; measured on nginx 1.31.3",
 )
+_ONE_SERVER = Basis("one server holds a region's objects, and goes with its node or zone", "placement; measured")
+_PAUSE = TimeSpan(0.0, CONNECT_SECS, READ_SECS)
 _PODS = Basis("its pods keep nothing that would be missed: others answer", "Deployment; placement")
 
 
-def analyst(config: EdgeConfig, estate: Estate) -> "EdgeAnalyst":
+_ELSEWHERE = Basis("nothing of it runs here: it goes on while one of its origins does", "its provider's own promises")
+
+
+def analyst(config: EdgeConfig, estate: Estate) -> "EdgeAnalyst | ProviderAnalyst":
     """Return who answers for edges."""
-    return EdgeAnalyst(config, estate)
+    return EdgeAnalyst(config, estate) if config.runs_here else ProviderAnalyst(config, estate)
 
 
 class EdgeAnalyst:
@@ -66,18 +76,25 @@ class EdgeAnalyst:
         if here and here <= failure.lost:
             yield Effect(
                 part=region.code, region=region.code, outcome="down", readable=False, rules=(_PODS,),
+                by_design=len(self._regions) > 1,
                 note="players are answered by the edge of another region, once their names lead there",
             )  # fmt: skip
             return
         reached = [each for each in self._origins if self._reaches(region, each, failure)]
         if self._origins and not reached:
             yield Effect(
-                part=region.code, region=region.code, outcome="read-only", note=self._outlives(), rules=(_KEPT,),
+                part=region.code, region=region.code, outcome="read-only", note=_outlives(self._config), rules=(_KEPT,),
+                fix="let a further region follow the store",
+            )  # fmt: skip
+        elif self._origins and all(self._may_be_gone(each, failure) for each in reached):
+            yield Effect(
+                part=region.code, region=region.code, outcome="read-only", rules=(_ONE_SERVER, _KEPT),
+                note=f"if the store's server is among the lost: {_outlives(self._config)}",
                 fix="let a further region follow the store",
             )  # fmt: skip
         elif len(reached) < len(self._origins):
             note = f"what is not kept comes from {reached[0].code}"
-            yield Effect(part=region.code, region=region.code, note=note, rules=(_SPARE,))
+            yield Effect(part=region.code, region=region.code, note=note, pause=_PAUSE, rules=(_SPARE,))
         elif here & failure.lost or here & failure.nodes or failure.role:
             yield Effect(part=region.code, region=region.code, note="fewer pods, and what they kept", rules=(_PODS,))
 
@@ -85,19 +102,72 @@ class EdgeAnalyst:
         gone = {each.name for each in origin.full} <= failure.lost
         return not gone and frozenset((region.code, origin.code)) not in failure.cut
 
-    def _outlives(self) -> str:
-        kept = [
-            f"{each.name} for {max(each.ttl_secs, each.ttl_secs + each.sie_secs)} s"
-            for each in classes_of(self._config)
-        ]
-        return f"only what is kept is answered: {', '.join(kept) or 'nothing is'}"
+    def _may_be_gone(self, origin: EstateRegion, failure: PlatformFailure) -> bool:
+        """Return whether the one server of a region may stand where something fails: its volume decides where."""
+        return bool({each.name for each in origin.full} & (failure.lost | failure.nodes))
 
     def findings(self) -> Iterator[Finding]:
         """Yield classes that are gone with their origin, though nobody need notice."""
-        for each in classes_of(self._config):
-            if each.ttl_secs < 3600 and not each.sie_secs:
-                yield Finding(
-                    rule="no-stale-if-error", severity="note", component=self._config.name, source="RFC 5861",
-                    text=f"class '{each.name}' is not answered {each.ttl_secs} s after the last origin went",
-                    fix="give it stale_if_error_secs",
-                )  # fmt: skip
+        yield from _gone_with_their_origin(self._config)
+
+
+class ProviderAnalyst:
+    """Answers for a provider's edge: only the copies of a store that runs here can be lost to it."""
+
+    def __init__(self, config: EdgeConfig, estate: Estate) -> None:
+        """Look at where its origins are."""
+        self._config = config
+        store = estate.component(config.store)
+        own = config.enabled and store is not None and getattr(store, "provider", "") == SELF_HOSTED
+        found = outside_origins(config, store, estate) if own else ()
+        asked = [each.name for each in found[: config.renderer.origins_asked(len(found))]]
+        self._origins = tuple(region for code in asked if (region := estate.region(code)) is not None)
+
+    @property
+    def footprint(self) -> Footprint:
+        """Every datacenter with a copy of its store."""
+        return Footprint(datacenters=frozenset(each.name for region in self._origins for each in region.full))
+
+    @property
+    def pods(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+    @property
+    def parts(self) -> int:
+        """One for all regions, where anything of the platform can be lost to it."""
+        return 1 if self._origins else 0
+
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
+        """Return what it does to what the edge fetches from."""
+        return FailureImpact(tuple(self._effects(failure)))
+
+    def _effects(self, failure: PlatformFailure) -> Iterator[Effect]:
+        left = [each for each in self._origins if not {dc.name for dc in each.full} <= failure.lost]
+        part = self._config.renderer.called
+        if self._origins and not left:
+            yield Effect(
+                part=part, outcome="read-only", note=_outlives(self._config), rules=(_KEPT, _ELSEWHERE),
+                fix="take a store of a provider, or one with a further region",
+            )  # fmt: skip
+        elif len(left) < len(self._origins):
+            yield Effect(part=part, note=f"what is not kept comes from {left[0].code}", rules=(_ELSEWHERE,))
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield classes that are gone with their origin, though nobody need notice."""
+        yield from _gone_with_their_origin(self._config)
+
+
+def _outlives(config: EdgeConfig) -> str:
+    kept = [f"{each.name} for {each.ttl_secs + each.sie_secs} s" for each in classes_of(config)]
+    return f"only what is kept is answered: {', '.join(kept) or 'nothing is'}"
+
+
+def _gone_with_their_origin(config: EdgeConfig) -> Iterator[Finding]:
+    for each in classes_of(config):
+        if each.ttl_secs < 3600 and not each.sie_secs:
+            yield Finding(
+                rule="no-stale-if-error", severity="note", component=config.name, source="RFC 5861",
+                text=f"class '{each.name}' is not answered {each.ttl_secs} s after the last origin went",
+                fix="give it stale_if_error_secs",
+            )  # fmt: skip

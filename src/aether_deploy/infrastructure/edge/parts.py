@@ -1,7 +1,7 @@
-"""The parts of an edge's settings: what is kept for how long."""
+"""The parts of an edge's settings: what is kept for how long, and what a provider's edge must know."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from aether_deploy.config.base import Config, Fault, rule
 from aether_deploy.config.marks import TextRule, WholeRule
@@ -15,6 +15,25 @@ PathPrefix = Annotated[
         pattern=r"/([A-Za-z0-9_-][A-Za-z0-9._-]*/)*",
         max_length=512,
         fix="begin and end it with '/': /public/build/",
+    ),
+]
+CertificateArn = Annotated[
+    str,
+    TextRule(
+        what="the ARN of a certificate that CloudFront can use",
+        pattern=r"arn:aws:acm:us-east-1:[0-9]{12}:certificate/[0-9a-f-]+",
+        fix="CloudFront takes those of us-east-1 only: arn:aws:acm:us-east-1:<account>:certificate/<id>",
+    ),
+]
+_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+PUBLIC_NAME = rf"{_LABEL}(\.{_LABEL})*\.[a-z]([-a-z0-9]{{0,61}}[a-z0-9])?"
+PublicName = Annotated[
+    str,
+    TextRule(
+        what="a host name",
+        pattern=PUBLIC_NAME,
+        max_length=253,
+        fix="write the name that players ask for, the same in every region: cdn.example.com",
     ),
 ]
 
@@ -55,3 +74,26 @@ class EdgeTls(Config):
     """
 
     secret: ObjectName
+
+
+class EdgeCloudFront(Config):
+    """What an edge of CloudFront must know.
+
+    Attributes:
+        certificate_arn: The certificate of ``hostname``, in AWS Certificate Manager of ``us-east-1``.
+        price_class: Where it answers from, in Amazon's words: everywhere, without the dearest places
+            (``PriceClass_200``), or in North America, Europe and Israel alone (``PriceClass_100``).
+    """
+
+    certificate_arn: CertificateArn
+    price_class: Literal["PriceClass_All", "PriceClass_200", "PriceClass_100"] = "PriceClass_All"
+
+
+class EdgeCloudflare(Config):
+    """What an edge of Cloudflare must know.
+
+    Attributes:
+        zone: The zone that ``hostname`` belongs to: ``example.com``.
+    """
+
+    zone: PublicName

@@ -20,6 +20,7 @@ from aether_deploy.infrastructure.object_store.regions import (
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.edge import EdgeConfig
     from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
+    from aether_deploy.infrastructure.object_store.parts import ObjectBucket
 
 NOT_FOUND_SECS = 5
 """How long an edge remembers that an object is not there, seconds: an upload is seen soon, a flood of asking is not."""
@@ -34,11 +35,29 @@ class EdgeOrigin(msgspec.Struct, frozen=True):
         name: The region of it, or ``shield``.
         address: Where it answers.
         path: What stands before the object's key there: ``/game-assets``; empty at another edge.
+        certified_as: With https: the name that its certificate has, where that is not the host's.
     """
 
     name: str
     address: StoreAddress
     path: str = ""
+    certified_as: str = ""
+
+
+class EdgePage(msgspec.Struct, frozen=True):
+    """Pages of one origin that may read, as a rule of the bucket says it.
+
+    Attributes:
+        origin: Where they come from, as browsers say it: ``https://play.example.com``; ``*`` is any.
+        headers: Headers that they may send beside the simple ones.
+        expose_headers: Headers that they may read beside the simple ones.
+        max_age_secs: How long a browser need not ask again what it may send, seconds.
+    """
+
+    origin: str
+    headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age_secs: int = 3600
 
 
 class EdgeClass(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +89,7 @@ class EdgePolicy(msgspec.Struct, frozen=True, kw_only=True):
         classes: How long what is kept, the longest path first.
         not_found_secs: How long it is remembered that something is not there, seconds.
         methods: What may be asked; everything else is refused.
+        pages: Pages of other origins that may read.
         shielded: It fetches from another edge first.
     """
 
@@ -79,6 +99,7 @@ class EdgePolicy(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[EdgeClass, ...]
     not_found_secs: int = NOT_FOUND_SECS
     methods: tuple[str, ...] = METHODS
+    pages: tuple[EdgePage, ...] = ()
     shielded: bool = False
 
 
@@ -92,8 +113,20 @@ def policy_of(config: "EdgeConfig", estate: Estate, region: str) -> EdgePolicy:
         origins=(*([shield] if shield else []), *origins_of(config, store, estate, region)),
         open_prefixes=tuple(f"/{each}" for each in bucket.public_prefixes),
         classes=classes_of(config),
+        pages=pages_of(bucket),
         shielded=shield is not None,
     )
+
+
+def pages_of(bucket: "ObjectBucket") -> tuple[EdgePage, ...]:
+    """Return the pages that may read a bucket; of several rules for the same origin the first counts, as in S3."""
+    found: dict[str, EdgePage] = {}
+    for rule in bucket.cors:
+        if rule.enabled and not {"GET", "HEAD"}.isdisjoint(rule.methods):
+            for origin in rule.origins:
+                own = EdgePage(origin, tuple(rule.headers), tuple(rule.expose_headers), rule.max_age_secs)
+                found.setdefault(origin, own)
+    return tuple(found.values())
 
 
 def classes_of(config: "EdgeConfig") -> tuple[EdgeClass, ...]:
@@ -130,4 +163,6 @@ def shield_of(config: "EdgeConfig", estate: Estate, region: str) -> EdgeOrigin |
     if config.shield is None or config.shield == region or config.endpoint is None:
         return None
     host = estate.filled(config.endpoint, config.shield)
-    return EdgeOrigin("shield", StoreAddress("http", host, 80))
+    if config.tls is None:
+        return EdgeOrigin("shield", StoreAddress("http", host, 80))
+    return EdgeOrigin("shield", StoreAddress("https", host, 443), certified_as=config.hostname)

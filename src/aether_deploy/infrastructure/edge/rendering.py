@@ -28,7 +28,7 @@ from aether_deploy.manifest.labels import selector_labels
 from aether_deploy.pods.fragments import SECRET_MODE, content_checksum, mount_fragment, resources_fragment
 from aether_deploy.pods.parts import IdentityConfig
 from aether_deploy.pods.paths import TLS_FOLDER
-from aether_deploy.quantities import bytes_of, canonical
+from aether_deploy.quantities import bytes_of, canonical, parse_quantity
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.edge import EdgeConfig
@@ -40,6 +40,31 @@ RESOLVER_FILE = "/tmp/resolver.conf"
 FIRST_STAGE = 9001
 DRAIN_SECS = 5
 GRACE_SECS = 60
+UNLIMITED_WORKERS = 4
+"""Processes where no limit says how many cores they may use."""
+
+
+def preparing_to_end(
+    *,
+    run: str = "/tmp",
+    file: str = f"{CONFIG_FOLDER}/{CONFIG_FILE}",
+    errors: str = "/dev/stderr",
+    drain_secs: int = DRAIN_SECS,
+) -> str:
+    """Return the script that runs before a pod is told to end.
+
+    It takes new requests until nobody sends any, and ends what it began: the signal that follows would cut it off.
+
+    Args:
+        run: Folder with its process id.
+        file: The file that it reads.
+        errors: Where it says what went wrong.
+        drain_secs: How long others may take to send it nothing, seconds.
+    """
+    return (
+        f"sleep {drain_secs}\nmain=$(cat {run}/nginx.pid)\nnginx -s quit -c {file} -e {errors}\n"
+        'while kill -0 "$main" 2>/dev/null; do sleep 1; done\n'
+    )
 
 
 def objects_of(config: "EdgeConfig", place: Place) -> list[dict[str, Any]]:
@@ -67,11 +92,15 @@ def config_text(config: "EdgeConfig", place: Place, policy: EdgePolicy) -> str:
         cache_mb=bytes_of(config.cache_size) // 2**20,
         tls=TLS_FOLDER,
         resolver=RESOLVER_FILE if _resolves(policy) else None,
+        workers=_workers(config),
     )
-    store = place.estate.component(config.store)
-    bucket = next(each for each in store.buckets if each.name == config.bucket)
-    pages = [page for rule in bucket.cors if rule.enabled for page in rule.origins]
-    return nginx_text(policy, where, cors_origins=list(dict.fromkeys(pages)))
+    return nginx_text(policy, where)
+
+
+def _workers(config: "EdgeConfig") -> int:
+    """Return how many cores it may use: by itself nginx counts those of the node."""
+    limit = config.resources.cpu_limit
+    return max(1, parse_quantity(limit).value) if isinstance(limit, str) else UNLIMITED_WORKERS
 
 
 def _resolves(policy: EdgePolicy) -> bool:
@@ -111,10 +140,8 @@ def _container(config: "EdgeConfig", policy: EdgePolicy) -> dict[str, Any]:
         "volumeMounts": mounts,
         "livenessProbe": _probe(STATUS_PATH, period_secs=10, failures=3),
         "readinessProbe": _probe(READY_PATH, period_secs=5, failures=2),
-        # It takes new requests until nobody sends any, and then ends what it began.
-        "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", f"sleep {DRAIN_SECS}; nginx -s quit -c "
-                                                                   f"{CONFIG_FOLDER}/{CONFIG_FILE} -e /dev/stderr"]}}},
-    }  # fmt: skip
+        "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", preparing_to_end()]}}},
+    }
 
 
 def _probe(path: str, *, period_secs: int, failures: int) -> dict[str, Any]:

@@ -29,7 +29,10 @@ def runbook(config: "EdgeConfig", estate: Estate) -> str:
     lines += ["", "## Ask one\n", "`X-Cache` says where an answer comes from.\n", "```sh"]
     for region in placed:
         host = estate.filled(config.endpoint or config.hostname, region.code)
-        lines.append(f"curl -sI -H 'Host: {config.hostname}' http://{host}/<path>")
+        if config.tls is None:
+            lines.append(f"curl -sI -H 'Host: {config.hostname}' http://{host}/<path>")
+        else:  # the certificate is that of the one name
+            lines.append(f"curl -sI --connect-to {config.hostname}:443:{host}:443 https://{config.hostname}/<path>")
     lines += [
         "```\n",
         "## Have edges forget\n",

@@ -4,14 +4,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from aether_deploy.config.base import FILLED, Fault, rule
-from aether_deploy.config.marks import Keyed, TextRule
-from aether_deploy.config.types import HOST_NAME, DnsLabel, PositiveCount, SizeQuantity
+from aether_deploy.config.marks import Keyed, OneOf, TextRule
+from aether_deploy.config.types import DnsLabel, PositiveCount, SizeQuantity
 from aether_deploy.infrastructure.component import ComponentConfig, FileChange, Place, Port
 from aether_deploy.infrastructure.edge import rules
+from aether_deploy.infrastructure.edge.backend import RUNS_HERE, Backend, backend_names, backend_of
 from aether_deploy.infrastructure.edge.examples import COMPANIONS, EXAMPLES
-from aether_deploy.infrastructure.edge.parts import CacheClass, EdgeTls
+from aether_deploy.infrastructure.edge.outside import DOCUMENT
+from aether_deploy.infrastructure.edge.parts import (
+    PUBLIC_NAME,
+    CacheClass,
+    EdgeCloudflare,
+    EdgeCloudFront,
+    EdgeTls,
+    PublicName,
+)
 from aether_deploy.infrastructure.edge.ports import HTTP, HTTPS
 from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.patterns import Pattern
 from aether_deploy.quantities import bytes_of
 
 OriginRef = Annotated[
@@ -22,23 +32,26 @@ OriginRef = Annotated[
         fix="write <object store>/<bucket>: assets/game-assets",
     ),
 ]
-Hostname = Annotated[str, HOST_NAME]
+_NAME = Pattern(PUBLIC_NAME)
 
 
 class EdgeConfig(ComponentConfig):
-    """A cache before a bucket, in each region: what is public of it, and nothing else.
+    """A cache before a bucket, in each region or at a provider: what is public of it, and nothing else.
 
     Attributes:
         kind: ``edge``.
-        backend: ``nginx`` runs here.
-        replicas: Pods in each region; each keeps its own.
+        backend: ``nginx`` runs here. ``cloudflare`` and ``cloudfront`` are a provider's: what they must be told lies
+            in the runbooks, to be applied by hand, and nothing runs here.
+        replicas: nginx: pods in each region, each of which keeps its own; left out, 2.
         origin: The bucket that it fetches from: ``assets/game-assets``. The copy that is nearest is asked first, and
             the others in turn where it does not answer, or has not got the object yet.
         hostname: The name that players ask for.
-        shield: A region whose edge the others ask before any origin.
-        cache_size: What each pod keeps at most.
+        shield: A region whose edge the others ask before any origin; with ``cloudfront``, one of Amazon's.
+        cache_size: nginx: what each pod keeps at most; left out, 10Gi.
         cache_classes: How long what is kept. What belongs to none is passed on and not kept.
-        tls: The certificate of ``hostname``; left out, something before the edge has it.
+        tls: nginx: the certificate of ``hostname``; left out, something before the edge has it.
+        cloudflare: What an edge of Cloudflare must know.
+        cloudfront: What an edge of CloudFront must know.
     """
 
     KIND_NAME: ClassVar[str] = "edge"
@@ -47,24 +60,29 @@ class EdgeConfig(ComponentConfig):
     COMPANIONS: ClassVar[Sequence[Mapping[str, Any]]] = COMPANIONS
 
     kind: Literal["edge"] = FILLED
-    backend: Literal["nginx"] = "nginx"
-    replicas: PositiveCount = 2
+    backend: Annotated[str, OneOf(backend_names())] = RUNS_HERE
+    replicas: PositiveCount = FILLED
     origin: OriginRef
-    hostname: Hostname
+    hostname: PublicName
     shield: DnsLabel | None = None
-    cache_size: SizeQuantity = "10Gi"
+    cache_size: SizeQuantity = FILLED
     cache_classes: Annotated[Sequence[CacheClass], Keyed("name")] = ()
     tls: EdgeTls | None = None
+    cloudflare: EdgeCloudflare | None = None
+    cloudfront: EdgeCloudFront | None = None
 
     @classmethod
     def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is given and the defaults of the kind beneath it: room for what is kept, and an address."""
-        size, said = given.get("cache_size", "10Gi"), given.get("resources", {})
+        if given.get("backend", RUNS_HERE) in set(backend_names()) - {RUNS_HERE}:
+            return {"kind": cls.KIND_NAME, **super().fill(given)}
+        given = {"replicas": 2, "cache_size": "10Gi", **given}
+        size, said = given["cache_size"], given.get("resources", {})
         if isinstance(said, Mapping) and said.get("ephemeral_limit") is None and _is_size(size):
             given = {**given, "resources": {**said, "ephemeral_limit": room_for(size)}}
         filled = {"kind": cls.KIND_NAME, "expose": {"type": "LoadBalancer"}, **given}
         filled = dict(super().fill(filled))
-        if isinstance(given.get("hostname"), str):
+        if isinstance(given.get("hostname"), str) and _NAME.fullmatch(given["hostname"]):
             filled.setdefault("endpoint", "{region}." + given["hostname"])
         expose = given.get("expose", {"type": "LoadBalancer"})
         if isinstance(expose, Mapping) and "ports" not in expose and given.get("tls") not in (None, "none"):
@@ -94,8 +112,26 @@ class EdgeConfig(ComponentConfig):
         return self.origin.partition("/")[2]
 
     @property
+    def renderer(self) -> Backend:
+        """The back end that renders it."""
+        return backend_of(self.backend)
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether it has pods."""
+        return self.backend == RUNS_HERE
+
+    @property
     def client_ports(self) -> tuple[Port, ...]:
-        return (HTTP,) if self.tls is None else (HTTP, HTTPS)
+        return self.renderer.ports(self)
+
+    def serving_region(self, estate: Estate, region: str) -> str | None:
+        """Return the region itself where it has pods there: a provider's edge answers from nowhere in particular."""
+        return super().serving_region(estate, region) if self.runs_here else None
+
+    def client_url(self, estate: Estate) -> str | None:
+        """Return the address of a provider's edge: its certificate has that name, and no other."""
+        return None if self.runs_here else f"https://{self.hostname}"
 
     @property
     def credentials(self) -> str | None:
@@ -105,7 +141,8 @@ class EdgeConfig(ComponentConfig):
     @property
     def named_regions(self) -> Mapping[tuple[str | int, ...], str]:
         own = dict(super().named_regions)
-        return own if self.shield is None else {**own, ("shield",): self.shield}
+        # A provider has regions of its own.
+        return {**own, ("shield",): self.shield} if self.shield is not None and self.runs_here else own
 
     def secrets(self, place: Place) -> Mapping[str, tuple[str, ...]]:
         """Return the Secret with the certificate."""
@@ -115,26 +152,41 @@ class EdgeConfig(ComponentConfig):
         yield from rules.faults_of(self, estate)
 
     def render(self, place: Place) -> list[dict[str, Any]]:
-        from aether_deploy.infrastructure.edge.rendering import objects_of
-
-        return objects_of(self, place)
+        return self.renderer.render(self, place)
 
     @classmethod
     def file_changes(cls, before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[FileChange]:
-        """Return what becomes of another file of nginx: its pods are replaced, and begin with nothing kept."""
-        changed = [name for name in sorted(before.keys() & after.keys()) if before[name] != after[name]]
+        """Return what becomes of another file of nginx, or of what a provider is told.
+
+        Pods that get another file are replaced, and begin with nothing kept. What a provider is told somebody applies.
+        """
+        names = sorted(before.keys() | after.keys())
+        changed = [name for name in names if name in after and before.get(name) != after[name]]
+        told = [name for name in changed if name.endswith(DOCUMENT)]
+        left = [name for name in names if name.endswith(DOCUMENT) and name not in after]
+        found = [FileChange("by hand", f"somebody has to apply {', '.join(told)}, as the runbook says")] if told else []
+        if left:
+            says = f"what {', '.join(left)} made at the provider stays there until somebody deletes it"
+            found.append(FileChange("by hand", says))
+        if found or not changed:
+            return found
         says = f"a new pod takes {', '.join(changed)}; what the old one kept is fetched again"
-        return [FileChange("restarts", says)] if changed else []
+        return [FileChange("restarts", says)]
 
     def runbooks(self, estate: Estate) -> Mapping[str, str]:
-        from aether_deploy.infrastructure.edge.runbook import runbook
-
-        return {f"{self.name}.md": runbook(self, estate)}
+        return self.renderer.runbooks(self, estate)
 
     it_has_an_image = rule(rules.it_has_an_image)
     classes_do_not_meet = rule(rules.classes_do_not_meet)
     what_is_kept_has_room = rule(rules.what_is_kept_has_room)
     exposed_ports_exist = rule(rules.exposed_ports_exist)
+    its_image_knows_its_file = rule(rules.its_image_knows_its_file)
+    names_of_what_is_kept_have_room = rule(rules.names_of_what_is_kept_have_room)
+    something_is_kept = rule(rules.something_is_kept)
+    the_shield_is_reached = rule(rules.the_shield_is_reached)
+    a_provider_runs_no_pods = rule(rules.a_provider_runs_no_pods)
+    a_backend_has_its_own_settings = rule(rules.a_backend_has_its_own_settings)
+    its_backend_can_do_that = rule(rules.its_backend_can_do_that)
 
 
 def _is_size(text: object) -> bool:

@@ -8,21 +8,41 @@ from aether_deploy.config.marks import Keyed, Placeholders, TextRule
 from aether_deploy.config.types import ObjectName
 from aether_deploy.infrastructure.component import ComponentConfig, FileChange, Place, Port
 from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.infrastructure.object_store import rules
+from aether_deploy.infrastructure.object_store import provider_rules, rules
 from aether_deploy.infrastructure.object_store.capabilities import Provider
 from aether_deploy.infrastructure.object_store.examples import EXAMPLES
 from aether_deploy.infrastructure.object_store.parts import ObjectBucket, StoreUser
 from aether_deploy.infrastructure.object_store.ports import EXPOSABLE, S3
-from aether_deploy.infrastructure.object_store.regions import HTTP, HTTPS, SELF_HOSTED, active_region, home_regions
+from aether_deploy.infrastructure.object_store.regions import (
+    HTTP,
+    HTTPS,
+    SELF_HOSTED,
+    active_region,
+    home_regions,
+    inside_address,
+)
 from aether_deploy.pods.storage import PvcConfig
 
+
+def _address_fault(url: str) -> str | None:
+    host, _, port = url.partition("://")[2].partition(":")
+    if port and not 1 <= int(port) <= 65_535:
+        return "has a port that TCP does not know"
+    if all(label.isdecimal() for label in host.split(".")):
+        return "an address, and a name is wanted: Kubernetes leads clients there by it"
+    return None
+
+
+# A label of a host name; a placeholder may stand in it, or be all of it.
+_LABEL = "([a-z0-9]|\\{[a-z]+\\})([a-z0-9-]|\\{[a-z]+\\})*"
 StoreUrl = Annotated[
     str,
     Placeholders(("region", "environment", "cluster")),
     TextRule(
         what="the address of an S3 API",
-        pattern=r"https?://[A-Za-z0-9.{}_-]+(:[0-9]{1,5})?",
+        pattern=rf"https?://{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?",
         max_length=253,
+        check=_address_fault,
         fix="write scheme and host, and no path: https://s3.{region}.example.com",
     ),
 ]
@@ -49,7 +69,8 @@ class ObjectStoreConfig(ComponentConfig):
         regions: Where its objects are. The first takes writes, the others follow it.
         pvc: The volume of a store that runs here, in each region.
         url: Address of a provider's S3 API; left out, that of Amazon's region, or of Google's.
-        signing_region: Region that signatures name; left out, what the provider wants.
+        signing_region: Region that signatures name; left out, what the provider wants. Amazon and Google make buckets
+            there.
         buckets: Buckets that are to exist.
         users: Who logs in to a store that runs here, beside those who set up buckets; left out, one user ``app``.
         admin_secret: Secret with ``access_key`` and ``secret_key`` of who sets up buckets; left out, ``<name>-admin``.
@@ -122,6 +143,13 @@ class ObjectStoreConfig(ComponentConfig):
         own = self.provider == SELF_HOSTED and self.enabled and active is not None and active.code == region
         return region if own else None
 
+    def client_url(self, estate: Estate) -> str | None:
+        """Return the address for clients of S3: a provider's by its own name, which alone its certificate has."""
+        active = active_region(self, estate)
+        if active is None:
+            return None
+        return inside_address(self, estate, active.code).url
+
     @property
     def logins(self) -> tuple[tuple[StoreUser, str], ...]:
         """Everybody who logs in to a store that runs here, with the Secret of each."""
@@ -152,7 +180,7 @@ class ObjectStoreConfig(ComponentConfig):
     @property
     def has_lifecycle(self) -> bool:
         """Whether objects of it are to go in time."""
-        return any(each.enabled and each.lifecycle is not None for each in self.buckets)
+        return any(each.enabled and each.lifecycle is not None and each.lifecycle.acts for each in self.buckets)
 
     def secrets(self, place: Place) -> Mapping[str, tuple[str, ...]]:
         """Return the Secrets of those who log in, and of encryption; of a provider's store, of who sets it up."""
@@ -187,11 +215,18 @@ class ObjectStoreConfig(ComponentConfig):
 
     a_store_that_runs_has_pods = rule(rules.a_store_that_runs_has_pods)
     a_provider_runs_no_pods = rule(rules.a_provider_runs_no_pods)
+    a_provider_has_an_address = rule(rules.a_provider_has_an_address)
     providers_can_what_is_asked = rule(rules.providers_can_what_is_asked)
     a_copy_at_a_provider_has_a_role = rule(rules.a_copy_at_a_provider_has_a_role)
     exposed_ports_exist = rule(rules.exposed_ports_exist)
     the_filer_stays_inside = rule(rules.the_filer_stays_inside)
     users_are_told_apart = rule(rules.users_are_told_apart)
+    keys_have_a_secret_of_their_own = rule(rules.keys_have_a_secret_of_their_own)
+    objects_have_a_folder = rule(rules.objects_have_a_folder)
+    a_server_has_memory = rule(rules.a_server_has_memory)
+    names_can_be_given = rule(provider_rules.names_can_be_given)
+    copies_have_names = rule(provider_rules.copies_have_names)
+    classes_are_the_providers = rule(provider_rules.classes_are_the_providers)
 
 
 KIND = ObjectStoreConfig

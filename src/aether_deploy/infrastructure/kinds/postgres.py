@@ -136,6 +136,10 @@ class PostgresConfig(ComponentConfig):
         """Return the region itself where it has the primary; a standby answers nobody who asks for the component."""
         return region if region in self.placed_in(estate) and region == self.active_in(estate) else None
 
+    def occupies_its_name(self, estate: Estate, region: str) -> bool:
+        """Return whether the standby of an operator is in ``region``: its Service is called as the component."""
+        return self.renderer.makes_services and self.standby is not None and region == self.standby.region
+
     def secrets(self, place: Place) -> Mapping[str, tuple[str, ...]]:
         return self.renderer.secrets(self)
 
@@ -153,6 +157,11 @@ class PostgresConfig(ComponentConfig):
     @classmethod
     def object_changes(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
         return [each for name in backend_names() for each in backend_of(name).object_changes(before, after)]
+
+    @classmethod
+    def object_gone(cls, before: Mapping[str, Any]) -> FileChange | None:
+        told = (backend_of(name).object_gone(before) for name in backend_names())
+        return next((each for each in told if each is not None), None)
 
     def runbooks(self, estate: Estate) -> Mapping[str, str]:
         return self.renderer.runbooks(self, estate)

@@ -125,8 +125,9 @@ class NatsAnalyst:
             turns = "; leaders may take turns while regions disagree on who is reachable" if meta.unsettled else ""
             span = meta.election.range_text(" to ")
             yield Effect(
-                part="management", note=f"{what} for {span} if its leader is hit or cut off{turns}", rules=(basis,)
-            )
+                part="management", note=f"{what} for {span} if its leader is hit or cut off{turns}",
+                pause=meta.election, rules=(basis,),
+            )  # fmt: skip
 
     def _vote_fix(self, region_lost: bool) -> str:
         """Return where servers or votes would have to be for a majority to be left."""
@@ -157,7 +158,9 @@ class NatsAnalyst:
             return self._stopped(fate, effect, region_lost)
         if fate.interrupted and fate.recovery is not None and leads and stream.role != "origin":
             span = fate.recovery.range_text(" to ")
-            return msgspec.structs.replace(effect, note=f"the copy stands still for {span}, and then catches up")
+            return msgspec.structs.replace(
+                effect, note=f"the copy stands still for {span}, and then catches up", pause=fate.recovery
+            )
         if fate.interrupted and fate.recovery is not None and leads:
             return msgspec.structs.replace(effect, outcome="interrupted", recovery=fate.recovery)
         if fate.stale:

@@ -4,6 +4,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.nats.promoting import (
+    DELETING,
+    GOING_BACK,
+    PROMOTING,
+    RETURNING,
+    TAKING_OVER,
+    going_back,
+    mirrored,
+    promotion,
+)
 from aether_deploy.infrastructure.nats.quorum import STEP_DOWN_SECS_MAX, catch_up_secs, election_secs
 from aether_deploy.infrastructure.nats.streams import Stream, streams_of
 from aether_deploy.infrastructure.nats.supercluster import Server, servers_of
@@ -125,20 +135,15 @@ def _regions(config: "NatsConfig", estate: Estate) -> str:
 
 
 def _promotion(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> str:
-    mirrors = [each for each in streams if each.role == "mirror"]
-    if not mirrors:
+    pairs = mirrored(streams)
+    if not pairs:
         return ""
-    by_name = {each.name: each for each in streams}
-    pairs = [(by_name[each.sources[0]], each) for each in mirrors]
     lines = [
         "## Promote a mirror\n",
-        "Nothing promotes by itself: what two streams take at a time nobody can put together again. What the mirror "
-        "had not got yet is lost with the old stream: about one round trip of what was published, and more if the "
-        "link was slow. Decide, and then:\n",
+        PROMOTING,
         "1. Keep the Jobs still, in every cluster that answers.",
-        "2. Delete the dead stream, which still owns the subjects: servers refuse them to another one. The call may "
-        "end with an error and have worked, so look until the stream is not found.",
-        "3. Let the mirror be a stream of its own, with the subjects. Consumers and readers go to its name.",
+        f"2. {DELETING}",
+        f"3. {TAKING_OVER}",
         "",
         "```sh",
         *_suspend(estate, config, streams, "true"),
@@ -147,53 +152,19 @@ def _promotion(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]
     ]
     for origin, mirror in pairs:
         lines += [f"`{origin.name}` of {origin.region} is lost, `{mirror.name}` of {mirror.region} takes over:", ""]
-        lines += ["```sh", *_delete(config, origin.name), *_take_over(config, mirror.name, origin), "```", ""]
+        lines += ["```sh", *promotion(config, origin, mirror), "```", ""]
     if len({origin.name for origin, _ in pairs}) < len(pairs):
         lines.append("Of several mirrors one takes over. The others follow nothing then: `nats stream rm` them.\n")
     lines += [
         "## The region returns\n",
-        "What was deleted stays deleted. If it was not deleted (the region was only cut off), **both** streams get "
-        "each message from now on: delete the old one before writers come back. Then, to go back:\n",
-        "1. Make the old stream anew, as a mirror of the one that took over, and wait until it has caught up: "
-        "`nats stream report`.",
-        "2. Stop the writers and wait once more.",
-        "3. Delete the one that took over, let the other take the subjects, and let the Jobs go on: they make the "
-        "mirror again. aether.yaml stays as it is throughout.",
+        RETURNING,
+        *(f"{place}. {step}" for place, step in enumerate(GOING_BACK, start=1)),
         "",
     ]
     for origin, mirror in pairs:
-        lines += [f"Back to `{origin.name}` in {origin.region}:", "", "```sh", *_go_back(config, origin, mirror)]
+        lines += [f"Back to `{origin.name}` in {origin.region}:", "", "```sh", *going_back(config, origin, mirror)]
         lines += [*_suspend(estate, config, streams, "false"), "```", ""]
     return "\n".join(lines)
-
-
-def _delete(config: "NatsConfig", name: str) -> Iterator[str]:
-    nats = f"nats --context {config.name} stream"
-    yield f"{nats} rm -f {name}; {nats} info {name}   # until: stream not found"
-
-
-def _take_over(config: "NatsConfig", name: str, origin: Stream) -> Iterator[str]:
-    nats = f"nats --context {config.name} stream"
-    subjects = ",".join(origin.subjects)
-    yield (
-        f'{nats} info {name} --json | jq \'.config | del(.mirror) | .subjects = ("{subjects}" | split(","))\' '
-        "> promoted.json"
-    )
-    yield f"{nats} edit -f {name} --config promoted.json"
-
-
-def _go_back(config: "NatsConfig", origin: Stream, mirror: Stream) -> Iterator[str]:
-    nats = f"nats --context {config.name} stream"
-    place = f'{{cluster: "{origin.region}", tags: ["region:{origin.region}"]}}'
-    yield (
-        f'{nats} info {mirror.name} --json | jq \'.config | del(.subjects) | .name = "{origin.name}" '
-        f'| .placement = {place} | .num_replicas = {origin.replicas} | .mirror = {{name: "{mirror.name}"}}\' '
-        "> returned.json"
-    )
-    yield f"{nats} add {origin.name} --config returned.json"
-    yield f"{nats} report   # until: no lag, with the writers stopped"
-    yield from _delete(config, mirror.name)
-    yield from _take_over(config, origin.name, origin)
 
 
 def _suspend(estate: Estate, config: "NatsConfig", streams: tuple[Stream, ...], suspended: str) -> Iterator[str]:

@@ -26,8 +26,22 @@ _FEATURES: dict[str, tuple[str, ...]] = {
 """Settings that are taken away where nothing is said of them, each with the features of the table that it needs."""
 
 
+ABORT_DAYS = {"r2": 7}
+"""After how many days a provider clears away unfinished uploads: its new buckets have a rule for it, which the first
+rules of ours would take away. Source: Cloudflare R2, Object lifecycles."""
+
+# What Amazon blocks on each new bucket since April 2023 but for what a policy opens, as public_prefixes do.
+_OPENED = {"BlockPublicAcls": "true", "IgnorePublicAcls": "true", "BlockPublicPolicy": "false",
+           "RestrictPublicBuckets": "false"}  # fmt: skip
+
+
 def documents_of(
-    bucket: "ObjectBucket", *, name: str, provider: str, replica: tuple[str, str] | None = None
+    bucket: "ObjectBucket",
+    *,
+    name: str,
+    provider: str,
+    replica: tuple[str, str] | None = None,
+    partition: str = "aws",
 ) -> dict[str, str]:
     """Return the settings of a bucket, each by the word of the API for it; empty text wants it not to be there.
 
@@ -36,23 +50,28 @@ def documents_of(
         name: What it is called where it is set up.
         provider: Whose it is: what that cannot do at all is not asked about.
         replica: Role and name of the bucket that it is copied to by its provider.
+        partition: Amazon's partition, which names of buckets hold; all other stores say ``aws``, too.
     """
     able = capabilities_of(provider)
-    settings = _settings(bucket, name, replica)
+    settings = _settings(bucket, name, provider, replica, partition)
     known = {word: any(able[each].can for each in features) for word, features in _FEATURES.items()}
     return {word: text for word, text in settings.items() if text or known.get(word, True)}
 
 
-def _settings(bucket: "ObjectBucket", name: str, replica: tuple[str, str] | None) -> dict[str, str]:
+def _settings(
+    bucket: "ObjectBucket", name: str, provider: str, replica: tuple[str, str] | None, partition: str
+) -> dict[str, str]:
     found = {
         "versioning": _root("VersioningConfiguration", _tag("Status", "Enabled")) if bucket.versioning else "",
-        "lifecycle": _lifecycle(bucket.lifecycle),
+        "lifecycle": _lifecycle(bucket.lifecycle, ABORT_DAYS.get(provider)),
         "cors": _cors([each for each in bucket.cors if each.enabled]),
     }
-    if bucket.block_public_access:  # before a policy, which it would refuse
-        names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-        found["publicAccessBlock"] = _root("PublicAccessBlockConfiguration", *(_tag(each, "true") for each in names))
-    found["policy"] = policy_text(name, bucket.public_prefixes)
+    if bucket.block_public_access or (bucket.public_prefixes and provider == "aws"):
+        # Before the policy, which it would refuse.
+        flags = dict.fromkeys(_OPENED, "true") if bucket.block_public_access else _OPENED
+        tags = (_tag(each, value) for each, value in flags.items())
+        found["publicAccessBlock"] = _root("PublicAccessBlockConfiguration", *tags)
+    found["policy"] = policy_text(name, bucket.public_prefixes, partition)
     if bucket.encryption is not None:
         default = _tag("ApplyServerSideEncryptionByDefault", _tag("SSEAlgorithm", "AES256"))
         found["encryption"] = _root("ServerSideEncryptionConfiguration", _tag("Rule", default))
@@ -62,13 +81,13 @@ def _settings(bucket: "ObjectBucket", name: str, replica: tuple[str, str] | None
         enabled = _tag("ObjectLockEnabled", "Enabled")
         found["object-lock"] = _root("ObjectLockConfiguration", enabled, _tag("Rule", retention))
     if replica is not None:
-        found["replication"] = _replication(*replica)
+        found["replication"] = _replication(*replica, partition)
     return found
 
 
-def policy_text(name: str, prefixes: Iterable[str]) -> str:
+def policy_text(name: str, prefixes: Iterable[str], partition: str = "aws") -> str:
     """Return the policy that lets anybody read below ``prefixes`` of a bucket; empty where there are none."""
-    resources = [f"arn:aws:s3:::{name}/{each}*" for each in prefixes]
+    resources = [f"arn:{partition}:s3:::{name}/{each}*" for each in prefixes]
     if not resources:
         return ""
     statement = {
@@ -81,8 +100,10 @@ def policy_text(name: str, prefixes: Iterable[str]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)
 
 
-def _lifecycle(lifecycle: "ObjectLifecycle | None") -> str:
+def _lifecycle(lifecycle: "ObjectLifecycle | None", abort_days: int | None) -> str:
     rules = [] if lifecycle is None else list(_lifecycle_rules(lifecycle))
+    if abort_days is not None and (lifecycle is None or lifecycle.abort_upload_days is None):
+        rules.append(_abort_rule(abort_days))
     return _root("LifecycleConfiguration", *rules) if rules else ""
 
 
@@ -94,8 +115,7 @@ def _lifecycle_rules(lifecycle: "ObjectLifecycle") -> Iterator[str]:
             _tag("NoncurrentVersionExpiration", _tag("NoncurrentDays", lifecycle.noncurrent_days)),
         )
     if lifecycle.abort_upload_days is not None:
-        days = _tag("DaysAfterInitiation", lifecycle.abort_upload_days)
-        yield _rule("unfinished", "", _tag("AbortIncompleteMultipartUpload", days))
+        yield _abort_rule(lifecycle.abort_upload_days)
     for expiry in lifecycle.expiries:
         if expiry.enabled:
             yield _rule(f"expiry-{expiry.name}", expiry.prefix or "", _tag("Expiration", _tag("Days", expiry.days)))
@@ -103,6 +123,10 @@ def _lifecycle_rules(lifecycle: "ObjectLifecycle") -> Iterator[str]:
         if move.enabled:
             body = _tag("Transition", _tag("Days", move.days), _tag("StorageClass", move.storage_class))
             yield _rule(f"transition-{move.name}", move.prefix or "", body)
+
+
+def _abort_rule(days: int) -> str:
+    return _rule("unfinished", "", _tag("AbortIncompleteMultipartUpload", _tag("DaysAfterInitiation", days)))
 
 
 def _rule(name: str, prefix: str, body: str) -> str:
@@ -126,7 +150,7 @@ def _cors_rule(rule: "CorsRule") -> str:
     )
 
 
-def _replication(role: str, to: str) -> str:
+def _replication(role: str, to: str, partition: str) -> str:
     return _root(
         "ReplicationConfiguration",
         _tag("Role", role),
@@ -138,7 +162,7 @@ def _replication(role: str, to: str) -> str:
             _tag("Filter", _tag("Prefix", "")),
             # A deletion that was copied would take the last copy along.
             _tag("DeleteMarkerReplication", _tag("Status", "Disabled")),
-            _tag("Destination", _tag("Bucket", f"arn:aws:s3:::{to}")),
+            _tag("Destination", _tag("Bucket", f"arn:{partition}:s3:::{to}")),
         ),
     )
 

@@ -20,7 +20,7 @@ _SERVER = Basis(
 _FOLLOWS = Basis(
     "the other regions copy what the filer of the first tells, one way", "weed filer.sync -isActivePassive; measured"
 )
-_ELSEWHERE = Basis("nothing of it runs here", "its provider's own promises")
+_ACCEPT = "accept it, or let a provider keep what must be written at any time: one server of a region outlives no node"
 
 
 def analyst(config: ObjectStoreConfig, estate: Estate) -> "ObjectStoreAnalyst":
@@ -90,7 +90,8 @@ class ObjectStoreAnalyst:
                 fix="let a second region follow: name it in regions",
             )  # fmt: skip
         return Effect(
-            part="objects", outcome="read-only", readable=True, rules=rules,
+            part="objects", outcome="read-only", readable=True, rules=rules, by_design=not certain,
+            fix="" if certain else _ACCEPT,
             human=f"wait for {region.code}, or name {others[0]} first in regions, and follow "
             f"runbooks/{self._config.name}.md",
             loss=Loss(text="what the other regions had not yet copied: a fraction of a second, unless they lagged"),
@@ -107,6 +108,13 @@ class ObjectStoreAnalyst:
     def findings(self) -> Iterator[Finding]:
         """Yield what no single failure shows: that one region has no copy, and links of unknown width."""
         name = self._config.name
+        if len(self._homes) > 1:
+            yield Finding(
+                rule="one-server", severity="note", component=name, source=_SERVER.source,
+                text="a node that is drained takes a region's one server along, which its disruption budget allows: "
+                "uploads stop for as long as the volume takes to come to another node",
+                fix="drain its node when few upload",
+            )  # fmt: skip
         if len(self._homes) == 1:
             yield Finding(
                 rule="one-copy", severity="warning", component=name, source=_SERVER.source,

@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from aether_deploy.infrastructure.component import Place
 from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.object_store.amazon import partition_of
 from aether_deploy.infrastructure.object_store.documents import documents_of
 from aether_deploy.infrastructure.object_store.regions import (
     active_region,
     bucket_name,
     home_regions,
     inside_address,
+    location_of,
     signing_region,
 )
 from aether_deploy.infrastructure.object_store.seaweed import ADMIN_ACTIONS, actions_of
@@ -71,10 +73,12 @@ def buckets_file(
         url: Where that answers.
         credentials: Folder of the files ``access_key`` and ``secret_key``.
     """
+    location = location_of(config, region)
     return {
         "format": FORMAT,
         "url": url,
         "region": signing_region(config, region),
+        **({"location": location} if location else {}),
         "credentials": credentials,
         "wait_secs": RUN_SECS - 60,
         "buckets": [
@@ -86,6 +90,7 @@ def buckets_file(
                     name=bucket_name(config, estate, each.name, region),
                     provider=config.provider,
                     replica=_replica(config, estate, each.name, region),
+                    partition=partition_of(signing_region(config, region)),
                 ),
             }
             for each in config.buckets

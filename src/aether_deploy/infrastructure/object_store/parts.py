@@ -25,22 +25,41 @@ Prefix = Annotated[
         fix="write it without '/' in front and with one at the end: public/ — 'public' would open 'public-keys', too",
     ),
 ]
+
+
+def _port_fault(origin: str) -> str | None:
+    port = origin.rpartition(":")[2]
+    return "has a port that TCP does not know" if port.isdecimal() and not 1 <= int(port) <= 65_535 else None
+
+
+_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 CorsOrigin = Annotated[
     str,
     TextRule(
         what="an origin",
-        pattern=r"\*|https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]+)?",
-        fix="write scheme and host as a browser sends them, without a path: https://play.example.com",
+        pattern=rf"\*|https?://(\*\.)?{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?",
+        max_length=253,
+        check=_port_fault,
+        fix="write scheme and host as a browser sends them, in lower case and without a path: https://play.example.com",
     ),
+]
+HeaderPattern = Annotated[
+    str,
+    TextRule(what="a name of a header", pattern=r"\*|[A-Za-z0-9-]+\*?", fix="write it as it is sent: Content-Type"),
 ]
 HeaderName = Annotated[
     str,
-    TextRule(what="a name of a header", pattern=r"\*|[A-Za-z0-9-]+\*?", fix="write it as it is sent: Content-Type"),
+    TextRule(
+        what="a name of a header",
+        pattern="[A-Za-z0-9-]+",
+        fix="write it whole, as it is sent: ETag; Amazon S3 takes no '*' here",
+    ),
 ]
 StorageClass = Annotated[
     str, TextRule(what="a storage class", pattern="[A-Z][A-Z0-9_]*", fix="write the provider's word: STANDARD_IA")
 ]
 Days = Annotated[int, WholeRule(ge=1, le=36_500)]
+CORS_RULES_MAX = 100
 
 
 class ObjectExpiry(Config):
@@ -92,6 +111,12 @@ class ObjectLifecycle(Config):
     expiries: Annotated[Sequence[ObjectExpiry], Keyed("name")] = ()
     transitions: Annotated[Sequence[ObjectTransition], Keyed("name")] = ()
 
+    @property
+    def acts(self) -> bool:
+        """Whether anything goes or moves by it."""
+        listed = any(each.enabled for each in self.expiries) or any(each.enabled for each in self.transitions)
+        return listed or self.noncurrent_days is not None or self.abort_upload_days is not None
+
 
 class CorsRule(Config):
     """Pages that may read the bucket from within a browser.
@@ -100,7 +125,7 @@ class CorsRule(Config):
         name: What the rule is called.
         origins: Where the pages come from.
         methods: What they may do.
-        headers: Headers that they may send beside the simple ones.
+        headers: Headers that they may send beside the simple ones; ``x-game-*`` is all that begin so.
         expose_headers: Headers that they may read beside the simple ones.
         max_age_secs: How long a browser need not ask again, seconds.
         enabled: false takes the rule away.
@@ -109,7 +134,7 @@ class CorsRule(Config):
     name: DnsLabel
     origins: Annotated[Sequence[CorsOrigin], Distinct()]
     methods: Annotated[Sequence[Literal["GET", "HEAD", "PUT", "POST", "DELETE"]], Distinct()] = ("GET", "HEAD")
-    headers: Annotated[Sequence[HeaderName], Distinct()] = ()
+    headers: Annotated[Sequence[HeaderPattern], Distinct()] = ()
     expose_headers: Annotated[Sequence[HeaderName], Distinct()] = ()
     max_age_secs: Annotated[int, WholeRule(ge=0, le=86_400)] = 3600
     enabled: bool = True
@@ -181,6 +206,24 @@ class ObjectBucket(Config):
         if self.versioning and kept:
             reason = "keeps every version for ever: each upload of the same key takes room that nothing gives back"
             yield Fault(("versioning",), reason, "add lifecycle: {noncurrent_days: 30}", True, "warning")
+
+    @rule
+    def objects_move_before_they_go(self) -> Iterator[Fault]:
+        life = self.lifecycle
+        for place, move in enumerate(() if life is None else life.transitions):
+            for expiry in () if life is None else life.expiries:
+                covers = (move.prefix or "").startswith(expiry.prefix or "")
+                if move.enabled and expiry.enabled and covers and expiry.days <= move.days:
+                    reason = f"expiry '{expiry.name}' deletes them after {expiry.days} days, before they would move"
+                    at = ("lifecycle", "transitions", place, "days")
+                    yield Fault(at, reason, "move them earlier, or delete them later", move.days)
+
+    @rule
+    def rules_of_pages_are_few(self) -> Iterator[Fault]:
+        """Amazon S3 API Reference, ``PutBucketCors``; SeaweedFS 4.48 refuses more, too."""
+        if len(self.cors) > CORS_RULES_MAX:
+            reason = f"has {len(self.cors)} rules, and a bucket takes {CORS_RULES_MAX}"
+            yield Fault(("cors",), reason, "join rules that differ only in their origins")
 
     @rule
     def what_is_blocked_is_not_public(self) -> Iterator[Fault]:

@@ -5,14 +5,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
+from aether_deploy.infrastructure.object_store.amazon import endpoint_of_amazon, region_of_address
 from aether_deploy.infrastructure.object_store.ports import S3
+from aether_deploy.patterns import Pattern
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
 
 SELF_HOSTED = "seaweedfs"
-_URLS = {"aws": "https://s3.{region}.amazonaws.com", "gcs": "https://storage.googleapis.com"}
+_GOOGLE = "https://storage.googleapis.com"
+_GOOGLE_REGION = Pattern("[a-z]+-[a-z]+[0-9]+")
 _SIGNING = {"gcs": "auto", "r2": "auto", "garage": "garage", "ceph_rgw": "us-east-1", SELF_HOSTED: "us-east-1"}
+AMAZONS_FIRST = "us-east-1"
+"""Where Amazon makes buckets of which nothing is said; it refuses to be told so."""
+
 HTTPS = 443
 HTTP = 80
 
@@ -64,8 +70,8 @@ def bucket_name(config: "ObjectStoreConfig", estate: Estate, bucket: str, region
 
 def external_address(config: "ObjectStoreConfig", estate: Estate, region: str) -> StoreAddress:
     """Return where a provider's store answers in ``region``."""
-    url = estate.filled(config.url or _URLS[config.provider], region)
-    scheme, _, rest = url.partition("://")
+    usual = endpoint_of_amazon(region) if config.provider == "aws" else _GOOGLE
+    scheme, _, rest = estate.filled(config.url or usual, region).partition("://")
     host, _, port = rest.partition(":")
     return StoreAddress(scheme, host, int(port) if port else HTTPS if scheme == "https" else HTTP)
 
@@ -91,7 +97,26 @@ def outside_address(config: "ObjectStoreConfig", estate: Estate, region: str) ->
 
 def signing_region(config: "ObjectStoreConfig", region: str) -> str:
     """Return the region that signatures name."""
-    return config.signing_region or _SIGNING.get(config.provider, region)
+    if config.signing_region is not None:
+        return config.signing_region
+    if config.provider == "aws":
+        return region_of_address(config.url or "") or region
+    return _SIGNING[config.provider]
+
+
+def is_region_of_google(code: str) -> bool:
+    """Return whether a code is written as Google's regions are: ``europe-west1``."""
+    return _GOOGLE_REGION.fullmatch(code) is not None
+
+
+def location_of(config: "ObjectStoreConfig", region: str) -> str:
+    """Return where a provider is to make the buckets of a region; empty where it has one place, or decides itself.
+
+    Amazon makes them in its first region where nothing is said, Google in the United States: Amazon S3 API Reference,
+    ``CreateBucket``; Cloud Storage, Bucket locations. Others refuse a place that they do not know.
+    """
+    place = {"aws": signing_region(config, region), "gcs": config.signing_region or region}.get(config.provider, "")
+    return "" if place == AMAZONS_FIRST else place
 
 
 def reading_order(config: "ObjectStoreConfig", estate: Estate, region: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from aether_deploy.infrastructure.object_store.seaweed import (
     DEFAULT_PORTS,
     IDENTITIES_FILE,
     WeedPlace,
+    compare_arguments,
     files_of,
     follow_arguments,
     follow_script,
@@ -58,7 +59,8 @@ GRACE_SECS = 60
 """A server that is told to end takes 16 s, its last uploads not counted."""
 
 LIFECYCLE_SCHEDULE = "17 * * * *"
-LIFECYCLE_SECS = 3000
+COMPARE_SCHEDULE = "37 * * * *"
+HOURLY_SECS = 3000
 _SMALL = ResourceRequirements(
     cpu_request="100m",
     cpu_limit="500m",
@@ -119,7 +121,11 @@ def _served(config: "ObjectStoreConfig", place: Place) -> list[dict[str, Any]]:
     objects += [service_account(config, place), budget(config, place, selector=SERVER), _policy(config, place)]
     objects += pod_monitor(config, place, METRICS[0])
     if active and config.has_lifecycle:  # its deletions are copied, too
-        objects.append(_lifecycle_job(config, place))
+        script = lifecycle_script(_from_jobs(config, place))
+        objects.append(_weed_job(config, place, "lifecycle", LIFECYCLE_SCHEDULE, ["sh", "-c", script]))
+    if not active:
+        arguments = compare_arguments(_from_jobs(config, place), leader=leader_address(config, place))
+        objects.append(_weed_job(config, place, "compare", COMPARE_SCHEDULE, ["weed", *arguments]))
     return objects + buckets_job(config, place)
 
 
@@ -271,25 +277,30 @@ def _volumes(config: "ObjectStoreConfig") -> Iterator[dict[str, Any]]:
         yield {"name": f"login-{name}", "secret": {"secretName": secret, "defaultMode": SECRET_MODE}}
 
 
-def _lifecycle_job(config: "ObjectStoreConfig", place: Place) -> dict[str, Any]:
-    pod_host = f"{stateful_set_name(config, place.region.code)}-0.{config.name}-headless.{place.namespace}.svc"
-    script = lifecycle_script(weed_place(config, place, host=pod_host))
+def _from_jobs(config: "ObjectStoreConfig", place: Place) -> WeedPlace:
+    host = f"{stateful_set_name(config, place.region.code)}-0.{config.name}-headless.{place.namespace}.svc"
+    return weed_place(config, place, host=host)
+
+
+def _weed_job(
+    config: "ObjectStoreConfig", place: Place, what: str, schedule: str, command: list[str]
+) -> dict[str, Any]:
     container = {
-        "name": "lifecycle",
+        "name": what,
         "image": config.image,
-        "command": ["sh", "-c", script],
+        "command": command,
         "workingDir": "/tmp",
         "resources": resources_fragment(_SMALL),
         "volumeMounts": [mount_fragment("tmp", "/tmp")],
     }
     pod = ComponentPod(
-        part=f"{config.name}-lifecycle",
+        part=f"{config.name}-{what}",
         containers=[container],
         identity=IdentityConfig(),
         account=config.name,
         restart="Never",
     )
-    return cron_job(config, place, pod, schedule=LIFECYCLE_SCHEDULE, within_secs=LIFECYCLE_SECS)
+    return cron_job(config, place, pod, schedule=schedule, within_secs=HOURLY_SECS)
 
 
 def _services(config: "ObjectStoreConfig", place: Place) -> Iterator[dict[str, Any]]:

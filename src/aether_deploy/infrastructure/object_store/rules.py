@@ -9,9 +9,10 @@ from aether_deploy.config.base import Fault
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.object_store.capabilities import able, capabilities_of, matrix
 from aether_deploy.infrastructure.object_store.ports import EXPOSABLE, FOLLOWED
+from aether_deploy.infrastructure.object_store.provider_rules import faults_of_places
 from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_regions
-from aether_deploy.patterns import Pattern
 from aether_deploy.problems import suggestion
+from aether_deploy.quantities import bytes_of
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 Steps = tuple[str | int, ...]
 
-_AWS_REGION = Pattern(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+OWN_FOLDERS = ("/tmp", "/etc/seaweedfs", "/etc/aether", "/run/aether")
+"""Folders in its pod that hold something else than objects: ``rendering`` mounts there."""
+
+SIZE_MIN_MB = 1024
+MEMORY_MIN_MB = 256
+
 _URL_FIXES = {
     "r2": "add url: https://<account id>.r2.cloudflarestorage.com",
     "ceph_rgw": "add url: https://<host of the gateway>",
@@ -46,11 +52,14 @@ def a_provider_runs_no_pods(self: "ObjectStoreConfig") -> Iterator[Fault]:
     if self.provider == SELF_HOSTED:
         return
     what = f"nothing of {self.provider} runs here"
-    said = self.to_values()
+    # One after the other: a field with a fault of its own ends the rule.
     for name in ("image", "pvc", "expose", "users", "encryption_key_secret"):
-        if said.get(name):
+        if getattr(self, name):
             yield Fault((name,), f"not used: {what}", "remove it, or set provider to seaweedfs")
-    if self.url is None and self.provider in _URL_FIXES:
+
+
+def a_provider_has_an_address(self: "ObjectStoreConfig") -> Iterator[Fault]:
+    if self.provider in _URL_FIXES and self.url is None:
         yield Fault((), f"lacks 'url': {self.provider} has no address of its own", _URL_FIXES[self.provider])
 
 
@@ -90,6 +99,10 @@ def _asked_of(bucket: "ObjectBucket") -> Iterator[tuple[str, Steps, object]]:
         yield "lifecycle_transition", ("lifecycle", "transitions"), UNSET
     if any(each.enabled for each in bucket.cors):
         yield "cors", ("cors",), UNSET
+    for place, page in enumerate(bucket.cors):
+        for at, origin in enumerate(page.origins if page.enabled else ()):
+            if "//*." in origin:
+                yield "cors_wildcard", ("cors", place, "origins", at), origin
     if bucket.public_prefixes:
         yield "public_prefix", ("public_prefixes",), bucket.public_prefixes
     if bucket.block_public_access:
@@ -137,9 +150,47 @@ def the_filer_stays_inside(self: "ObjectStoreConfig") -> Iterator[Fault]:
     what = f"opens port {opened[0]}, on which anybody may read, change and delete everything without a login"
     if self.expose is not None and not self.expose.internal:
         yield Fault(("expose", "internal"), what, "set it to true: expose: {type: LoadBalancer, internal: true}", False)
-    elif not self.network.allow_from:
+    elif not self.network.allow_from or any(each.endswith("/0") for each in self.network.allow_from):
         fix = "list the addresses of the regions that follow in network.allow_from"
         yield Fault(("expose", "ports"), f"{what}, to every address of the provider's network", fix, severity="warning")
+
+
+def keys_have_a_secret_of_their_own(self: "ObjectStoreConfig") -> Iterator[Fault]:
+    if self.provider != SELF_HOSTED:
+        return
+    if not self.encrypts and self.encryption_key_secret is not None:
+        reason = "not used: no bucket has 'encryption'"
+        yield Fault(("encryption_key_secret",), reason, "remove it", self.encryption_key_secret)
+    taken = {
+        self.operators_secret: "who sets up buckets",
+        **{secret: f"user '{user.name}'" for user, secret in self.logins},
+    }
+    if self.encrypts and self.encryption_secret in taken:
+        reason = f"also the Secret of {taken[self.encryption_secret]}: keys of two kinds are changed apart"
+        yield Fault(("encryption_key_secret",), reason, "give it a Secret of its own", self.encryption_secret)
+
+
+def objects_have_a_folder(self: "ObjectStoreConfig") -> Iterator[Fault]:
+    """What the server reads and writes beside its objects lies in other folders of its pod."""
+    if self.pvc is None:
+        return
+    path = self.pvc.mount_path
+    for folder in OWN_FOLDERS:
+        if f"{path}/".startswith(f"{folder}/") or f"{folder}/".startswith(f"{path}/"):
+            reason = f"where {folder} is, which holds something else in its pod"
+            yield Fault(("pvc", "mount_path"), reason, "leave it out, or take another: /data", path)
+    if "," in path:
+        yield Fault(("pvc", "mount_path"), "read as two folders, for its ','", "take another: /data", path)
+    if bytes_of(self.pvc.size) < SIZE_MIN_MB * 2**20:
+        reason = f"less than {SIZE_MIN_MB // 1024}Gi, which is one file of objects: it would be full at once"
+        yield Fault(("pvc", "size"), reason, "set it to 10Gi or more", self.pvc.size)
+
+
+def a_server_has_memory(self: "ObjectStoreConfig") -> Iterator[Fault]:
+    limit = self.resources.memory_limit
+    if self.provider == SELF_HOSTED and isinstance(limit, str) and bytes_of(limit) < MEMORY_MIN_MB * 2**20:
+        reason = f"less than {MEMORY_MIN_MB}Mi: idle it takes 120Mi, and more with each upload in parts"
+        yield Fault(("resources", "memory_limit"), reason, "set it to 512Mi or more", limit)
 
 
 def users_are_told_apart(self: "ObjectStoreConfig") -> Iterator[Fault]:
@@ -170,11 +221,7 @@ def faults_of(self: "ObjectStoreConfig", estate: Estate) -> Iterator[Fault]:
     if self.regions != "all" and not homes:
         reason, fix = "names no region that is enabled", "name one, or use enabled: false"
         yield Fault(("regions",), reason, fix, self.regions)
-    if self.provider == "aws" and self.url is None:
-        for each in homes:
-            if not _AWS_REGION.fullmatch(each.code):
-                reason = f"lacks 'url', and region '{each.code}' is none of Amazon's"
-                yield Fault((), reason, "add url: https://s3.<Amazon's region>.amazonaws.com")
+    yield from faults_of_places(self, estate)
     jobs = self.provider == SELF_HOSTED or any(each.enabled for each in self.buckets)
     if jobs and estate.tools_image is None:
         what = "who may log in is written down" if self.provider == SELF_HOSTED else "buckets are set up"
@@ -198,6 +245,9 @@ def _leader_is_reached(self: "ObjectStoreConfig") -> Iterator[Fault]:
     if self.endpoint is None:
         fix = "add endpoint: <name>.{region}.<domain>, and expose: {type: LoadBalancer, internal: true}"
         yield Fault((), "lacks 'endpoint', at which the other regions follow the first", fix)
+    elif "{region}" not in self.endpoint and "{cluster}" not in self.endpoint:
+        fix = "write {region} where they differ: <name>.{region}.<domain>"
+        yield Fault(("endpoint",), "one name for several regions, each of which has a store", fix, self.endpoint)
     missing = [name for name in FOLLOWED if self.expose is None or name not in self.expose.ports]
     if missing and self.expose is not None:
         reason = f"closes port {missing[0]}, by which the other regions follow the first"

@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING
 
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.object_store.job import LOGIN_KEYS, WHAT
-from aether_deploy.infrastructure.object_store.ports import FILER, FILER_GRPC, MASTER, MASTER_GRPC, S3
+from aether_deploy.infrastructure.object_store.ports import FILER, FILER_GRPC, MASTER, MASTER_GRPC
 from aether_deploy.infrastructure.object_store.regions import (
     SELF_HOSTED,
     bucket_name,
     external_address,
     home_regions,
 )
+from aether_deploy.infrastructure.object_store.seaweed import DEFAULT_PORTS, WeedPlace, compare_arguments
+from aether_deploy.infrastructure.objects.pods import CLAIM
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
@@ -22,7 +24,7 @@ def runbook(config: "ObjectStoreConfig", estate: Estate) -> str:
     if config.provider == SELF_HOSTED:
         parts += [_asking(config, estate), _keys(config, estate)]
         if len(home_regions(config, estate)) > 1:
-            parts.append(_leading(config, estate))
+            parts += [_comparing(config, estate), _leading(config, estate)]
     return "\n".join(parts)
 
 
@@ -97,9 +99,40 @@ def _keys(config: "ObjectStoreConfig", estate: Estate) -> str:
     return "\n".join(lines)
 
 
+def _comparing(config: "ObjectStoreConfig", estate: Estate) -> str:
+    first, *others = home_regions(config, estate)
+    ask = " ".join(["weed", *compare_arguments(_INSIDE, leader=_leader(config, estate))])
+    space = estate.data_namespace
+    pods = {each.code: f"{config.name}-{each.code}-0" for each in others}
+    return "\n".join(
+        [
+            "## See that copies agree\n",
+            f"Every hour a Job (`{config.name}-compare`) fails where a copy lacks what {first.code} has had for an "
+            "hour. To ask now:\n",
+            "```sh",
+            *(f"kubectl --context {o.cluster} -n {space} exec {pods[o.code]} -c seaweedfs -- {ask}" for o in others),
+            "```\n",
+            "Where it names more and more objects, what copies is stuck; its log says at which object:\n",
+            "```sh",
+            *(f"kubectl --context {o.cluster} -n {space} logs {pods[o.code]} -c follow --tail 20" for o in others),
+            "```\n",
+            f"Upload that object again in {first.code}, or delete it there: copying goes on at once.\n",
+        ]
+    )
+
+
+_INSIDE = WeedPlace(host="127.0.0.1", bind="", ports=DEFAULT_PORTS, data="", identities="")
+
+
+def _leader(config: "ObjectStoreConfig", estate: Estate) -> str:
+    host = estate.filled(config.endpoint or "", home_regions(config, estate)[0].code)
+    return f"{host}:{FILER[1]}.{FILER_GRPC[1]}"
+
+
 def _leading(config: "ObjectStoreConfig", estate: Estate) -> str:
     homes = home_regions(config, estate)
     first, second = homes[0], homes[1]
+    asked = f"kubectl --context {first.cluster} -n {estate.data_namespace}"
     return "\n".join(
         [
             f"## Let {second.code} take writes\n",
@@ -110,16 +143,16 @@ def _leading(config: "ObjectStoreConfig", estate: Estate) -> str:
             f"3. The server of {second.code} restarts with keys that may write; `{config.name}` leads there. What "
             f"{first.code} took in its last moments and nobody had copied is missing.\n",
             f"## Bring {first.code} back\n",
-            f"What {second.code} took meanwhile is not copied to {first.code} by itself: a store that follows begins "
-            "with what the other tells from its first day on, and keeps what only it has.\n",
-            f"1. Add {first.code} to `regions` again, as the second, so that it follows {second.code}. Publish.",
-            f"2. Compare: what only {first.code} has are the writes that were missing. Copy what is wanted, with the "
-            f"login of `{config.operators_secret}`:\n",
+            f"It comes back with an empty volume, and gets everything that {second.code} has, from its first day on. "
+            f"With its old volume an object that both changed would become a mixture of both (measured on 4.48).\n",
+            f"1. Whoever wants the writes that were missing makes a snapshot of the volume of {first.code} first, and "
+            "looks at it elsewhere.",
+            "2. Delete the claim; its server must be gone:\n",
             "```sh",
-            f"aws --endpoint-url http://{config.name}-repl.{estate.data_namespace}.svc:{S3[1]} s3 ls --recursive "
-            f"s3://{config.buckets[0].name if config.buckets else '<bucket>'}",
+            f"{asked} delete pod {config.name}-{first.code}-0 --ignore-not-found",
+            f"{asked} delete pvc {CLAIM}-{config.name}-{first.code}-0",
             "```\n",
-            f"3. To lead from {first.code} again: wait until both list the same, stop those who write, and name it "
-            "first.\n",
+            f"3. Add {first.code} to `regions` again, as the second, so that it follows {second.code}. Publish.",
+            f"4. To lead from {first.code} again: wait until copies agree, stop those who write, and name it first.\n",
         ]
     )

@@ -36,6 +36,7 @@ IDENTITIES_FILE = "s3.json"
 BUCKETS_PATH = "/buckets"
 SHARDS = "0-15"
 FOLLOW_PAUSE_SECS = 2
+COMPARED_AFTER = "1h"
 
 
 class WeedPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +139,25 @@ def follow_arguments(place: WeedPlace, *, leader: str) -> list[str]:
     ]
 
 
-def follow_script(arguments: Sequence[str]) -> str:
+def compare_arguments(place: WeedPlace, *, leader: str) -> list[str]:
+    """Return the arguments of the program that ends with 2 where a copy lacks what the active region has for an hour.
+
+    What copies has stopped without a word before: it tries for ever to fetch what an object of several parts was
+    before it was written again in the same second (measured on 4.48; issue 11010 of its project is a neighbour).
+    """
+    return [
+        "-logtostderr",
+        "filer.sync.verify",
+        f"-a={leader}",
+        f"-b={place.address(FILER[0], FILER_GRPC[0])}",
+        f"-a.path={BUCKETS_PATH}",
+        f"-b.path={BUCKETS_PATH}",
+        "-isActivePassive",
+        f"-modifiedTimeAgo={COMPARED_AFTER}",
+    ]
+
+
+def follow_script(arguments: Sequence[str], *, pause_secs: float = FOLLOW_PAUSE_SECS) -> str:
     """Return the shell script that keeps the copying going, and ends at once when its pod does.
 
     The program ends where it finds one of both filers away when it starts. Were its container to start it again, that
@@ -148,7 +167,7 @@ def follow_script(arguments: Sequence[str]) -> str:
     return (
         "trap 'kill \"$child\" 2>/dev/null; exit 0' TERM INT\n"
         f'while :; do\n  weed {said} &\n  child=$!\n  wait "$child"\n'
-        f'  sleep {FOLLOW_PAUSE_SECS} &\n  child=$!\n  wait "$child"\ndone\n'
+        f'  sleep {pause_secs:g} &\n  child=$!\n  wait "$child"\ndone\n'
     )
 
 
@@ -166,7 +185,7 @@ def files_of(place: WeedPlace) -> dict[str, str]:
     return {
         # Each bucket begins with as many volumes as this says; the usual seven fill a small disk with empty ones.
         MASTER_FILE: "[master.volume_growth]\ncopy_1 = 1\n",
-        FILER_FILE: f'[leveldb2]\nenabled = true\ndir = "{place.data}/filerldb2"\n',
+        FILER_FILE: f"[leveldb2]\nenabled = true\ndir = {json.dumps(f'{place.data}/filerldb2')}\n",
     }
 
 

@@ -10,6 +10,7 @@ from aether_deploy.config.base import Fault
 from aether_deploy.infrastructure.component import FileChange, Place
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.postgres import backends
+from aether_deploy.infrastructure.recovery import Recovery
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 class Backend(Protocol):
     """One way to run it. A back end's module is called as the back end, and has ``BACKEND``."""
+
+    @property
+    def makes_services(self) -> bool:
+        """Whether an operator makes its Services, in each of its regions one of its name."""
 
     def scope(self, config: "PostgresConfig", region: str) -> str:
         """Return the name of the Patroni cluster in a region; members are ``<scope>-0`` … where nothing is sharded."""
@@ -30,6 +35,9 @@ class Backend(Protocol):
     def object_changes(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
         """Return what a change of an operator's object does; nothing where this back end makes none, or knows none."""
 
+    def object_gone(self, before: Mapping[str, Any]) -> FileChange | None:
+        """Return what the end of an operator's object does; None where this back end makes none."""
+
     def secrets(self, config: "PostgresConfig") -> Mapping[str, tuple[str, ...]]:
         """Return the Secrets that its pods need, each with the keys that must be in it."""
 
@@ -41,6 +49,9 @@ class Backend(Protocol):
 
     def runbooks(self, config: "PostgresConfig", estate: Estate) -> Mapping[str, str]:
         """Return what people read and run by hand, by file name."""
+
+    def recovery(self, config: "PostgresConfig", estate: Estate, region: str) -> Recovery:
+        """Return what people do when a region is lost."""
 
 
 @cache

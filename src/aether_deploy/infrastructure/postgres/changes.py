@@ -6,6 +6,7 @@ from typing import Any
 from aether_deploy.infrastructure.component import FileChange
 from aether_deploy.infrastructure.postgres.configuration import POST_INIT, version_in
 from aether_deploy.manifest.yaml_source import read_document
+from aether_deploy.problems import ConfigError
 
 _BY_HAND = (
     "members read 'bootstrap' at the very first start only: PATCH it into Patroni's /config, as the component's "
@@ -30,11 +31,20 @@ def file_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Fi
     found: list[FileChange] = []
     for name in sorted(before.keys() & after.keys()):
         if name.endswith((".yml", ".yaml")):
-            was, now = (read_document(files[name], name) for files in (before, after))
-            found += _settings(was, now)
+            found += _settings_of(name, before[name], after[name])
         elif before[name] != after[name]:
             found.append(FileChange("by hand", _ONCE) if name == POST_INIT else FileChange("restarts", _AT_START))
     return list(dict.fromkeys(found))
+
+
+def _settings_of(name: str, before: str, after: str) -> Iterator[FileChange]:
+    """Yield the same for one file; of one that somebody broke only that members read it when they start."""
+    try:
+        was, now = (read_document(text, name) for text in (before, after))
+    except ConfigError:
+        yield from [FileChange("restarts", _AT_START)] if before != after else []
+        return
+    yield from _settings(was, now)
 
 
 def _settings(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[FileChange]:

@@ -1,4 +1,4 @@
-"""PostgreSQL clusters of every shape that the pods' own back end renders."""
+"""PostgreSQL clusters of every shape: of the pods' own back end, and of an operator."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,6 +57,18 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "standby": {"region": "ap-south-1", "members": 1},
         "expose": {"type": "NodePort"},
         "endpoint": "ledger.{region}.example.com",
+        "network": _INSIDE,
+    },
+    "operated": {
+        "name": "acid-bank",
+        "backend": "zalando",
+        "team": "acid",
+        "image": _SPILO,
+        "regions": ["us-east-1"],
+        "pvc": {"size": "20Gi"},
+        "failover": {"synchronous_mode": True},
+        "expose": {"type": "LoadBalancer", "internal": True},
+        "endpoint": "acid-bank.{region}.example.com",
         "network": _INSIDE,
     },
 }

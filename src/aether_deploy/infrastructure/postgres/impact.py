@@ -7,6 +7,7 @@ import msgspec
 
 from aether_deploy.failover.bounds import FailoverBound, bounds
 from aether_deploy.failover.faults import FaultName
+from aether_deploy.failover.timings import StoreKind
 from aether_deploy.infrastructure.analysis.analysts import Analyst
 from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
 from aether_deploy.infrastructure.analysis.findings import Finding
@@ -34,13 +35,31 @@ def analyst(config: PostgresConfig, estate: Estate) -> Analyst:
 class PostgresAnalyst:
     """Answers for one component: a cluster, or the coordinator and the workers of Citus; and its standby."""
 
-    def __init__(self, config: PostgresConfig, estate: Estate, region: EstateRegion) -> None:
-        """Look at where its members run; the primary is in ``region``."""
+    def __init__(
+        self,
+        config: PostgresConfig,
+        estate: Estate,
+        region: EstateRegion,
+        *,
+        dcs: StoreKind = "kubernetes",
+        refuses: bool = False,
+    ) -> None:
+        """Look at where its members run; the primary is in ``region``.
+
+        Args:
+            config: The component.
+            estate: Regions and datacenters.
+            region: Where the primary is.
+            dcs: The store of keys; rendered clusters have the API server.
+            refuses: Something refuses connections to lost machines at once; else they vanish without an answer.
+        """
         self._config, self._policy, self._estate, self._region = config, config.failover, estate, region
         self._standby = None if config.standby is None else estate.region(config.standby.region)
         self._shards = shards_of(groups_in(config, region.code))
         self._all_bounds = cache(
-            lambda members, black_hole: bounds(config.failover, members=members, black_hole=black_hole)
+            lambda members, black_hole: bounds(
+                config.failover, dcs=dcs, members=members, black_hole=black_hole and not refuses
+            )
         )
 
     # --- where it is

@@ -23,8 +23,13 @@ def operator_runbook(config: "PostgresConfig", estate: Estate) -> str:
     }
     parts = [_HEAD.format(**words), functions(estate.data_namespace), _DAILY.format(**words)]
     if config.standby is not None:
-        parts.append(_STANDBY.format(active=active, standby=config.standby.region, **words))
+        parts.append(f"## The region {active} is lost\n\n{promotion_text(config, active, config.standby.region)}")
     return "\n".join(parts)
+
+
+def promotion_text(config: "PostgresConfig", active: str, standby: str) -> str:
+    """Return how the standby takes the place of a region that is lost."""
+    return _STANDBY.format(active=active, standby=standby, name=config.name)
 
 
 _HEAD = """\
@@ -61,8 +66,6 @@ meanwhile, and no way leads back: dump first. It never goes down to an older ver
 """
 
 _STANDBY = """\
-## The region {active} is lost
-
 `{standby}` follows it and never takes over by itself. What {active} acknowledged and {standby} has not
 received is lost.
 

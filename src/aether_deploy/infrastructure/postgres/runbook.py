@@ -5,28 +5,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.infrastructure.postgres.configuration import API_PORT, CONFIG_FOLDER, POSTGRES_PORT, patch_body
+from aether_deploy.infrastructure.postgres.commands import choosing, control_of, patch_of
+from aether_deploy.infrastructure.postgres.configuration import patch_body
 from aether_deploy.infrastructure.postgres.containers import LOGIN_FOLDER
-from aether_deploy.infrastructure.postgres.groups import (
-    ROLE,
-    SCOPE,
-    Group,
-    groups_in,
-    lock_names,
-    scope_of,
-    slot_for,
-    slot_of,
-)
+from aether_deploy.infrastructure.postgres.groups import Group, groups_in, lock_names, scope_of
+from aether_deploy.infrastructure.postgres.region_loss import gone_text, lost_text, returned_text
 from aether_deploy.infrastructure.postgres.shell import functions
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
-
-
-PROMOTE = '{"standby_cluster": null}'
-"""The body of ``PATCH /config`` by which a standby becomes a cluster of its own."""
-
-_PATCH = "curl --fail --silent --show-error --request PATCH --data {body} http://127.0.0.1:" + f"{API_PORT}/config"
 
 
 def runbooks(config: "PostgresConfig", estate: Estate) -> Mapping[str, str]:
@@ -52,7 +39,13 @@ def _text(config: "PostgresConfig", estate: Estate, active: str) -> str:
         parts.append(_users(config, estate, active))
     parts.append(_version(config, estate, active))
     if config.standby is not None:
-        parts.append(_disaster(config, estate, active, config.standby.region))
+        standby = config.standby.region
+        for title, text in (
+            (f"The region {active} is lost", lost_text(config, estate, active, standby)),
+            ("The standby goes for good", gone_text(config, estate, active)),
+            (f"The region {active} returns", returned_text(config, estate, active, standby)),
+        ):
+            parts.append(f"## {title}\n\n{text}")
     return "\n".join(parts)
 
 
@@ -69,26 +62,10 @@ def _clusters(config: "PostgresConfig", estate: Estate) -> str:
     return "\n".join(lines)
 
 
-def _on(config: "PostgresConfig", estate: Estate, code: str, group: Group, *, role: str | None = None) -> str:
-    """Return the words that choose a member of a cluster: ``us-east-1 aether.io/scope=accounts-us-east-1``."""
-    region = estate.region(code)
-    labels = {SCOPE: scope_of(config, code), **group.labels, **({} if role is None else {ROLE: role})}
-    return f"{region.cluster if region else code} {','.join(f'{name}={value}' for name, value in labels.items())}"
-
-
-def _control(config: "PostgresConfig", estate: Estate, code: str, group: Group) -> str:
-    file = "" if config.image_kind == "spilo" else f" -c {CONFIG_FOLDER}/{group.file}"
-    return f"on {_on(config, estate, code, group)} patronictl{file}"
-
-
-def _patch(config: "PostgresConfig", estate: Estate, code: str, group: Group, body: str) -> str:
-    return f"on {_on(config, estate, code, group)} \\\n  {_PATCH.format(body=body)}"
-
-
 def _daily(config: "PostgresConfig", estate: Estate, active: str) -> str:
     group = groups_in(config, active)[0]
     return _DAILY.format(
-        control=_control(config, estate, active, group),
+        control=control_of(config, estate, active, group),
         scope=scope_of(config, active),
         citus=_citus(group),
         other=f"{group.part}-{min(1, group.members - 1)}",
@@ -104,21 +81,21 @@ def _citus(group: Group) -> str:
 
 def _settings(config: "PostgresConfig", estate: Estate, active: str) -> str:
     commands = [
-        _patch(config, estate, code, group, f'"$(cat {patch_file(config, code)})"')
+        patch_of(config, estate, code, group, f'"$(cat {patch_file(config, code)})"')
         for code in config.placed_in(estate)
         for group in groups_in(config, code)
     ]
     group = groups_in(config, active)[0]
     return _SETTINGS.format(
         commands="\n".join(commands),
-        control=_control(config, estate, active, group),
+        control=control_of(config, estate, active, group),
         scope=scope_of(config, active),
         citus=_citus(group),
     )
 
 
 def _users(config: "PostgresConfig", estate: Estate, active: str) -> str:
-    primary = _on(config, estate, active, groups_in(config, active)[0], role="primary")
+    primary = choosing(config, estate, active, groups_in(config, active)[0], role="primary")
     return _USERS.format(
         primary=primary,
         folder=LOGIN_FOLDER,
@@ -132,41 +109,9 @@ def _users(config: "PostgresConfig", estate: Estate, active: str) -> str:
 
 def _version(config: "PostgresConfig", estate: Estate, active: str) -> str:
     group = groups_in(config, active)[0]
-    primary = _on(config, estate, active, group, role="primary")
+    primary = choosing(config, estate, active, group, role="primary")
     spilo = _IN_PLACE.format(primary=primary, members=group.members) if config.image_kind == "spilo" else ""
     return _VERSION.format(name=config.name, primary=primary, database=config.database) + spilo
-
-
-def _disaster(config: "PostgresConfig", estate: Estate, active: str, standby: str) -> str:
-    group, former = groups_in(config, standby)[0], groups_in(config, active)[0]
-    slot, back = slot_of(config), slot_for(config, active)
-    follow = {"host": _host(config, estate, standby), "port": POSTGRES_PORT, "primary_slot_name": back}
-
-    def patch(code: str, which: Group, body: object) -> str:
-        return _patch(config, estate, code, which, f"'{json.dumps(body)}'")
-
-    return _DISASTER.format(
-        active=active,
-        standby=standby,
-        name=config.name,
-        slot=slot,
-        promote=_indented(patch(standby, group, json.loads(PROMOTE))),
-        control=_control(config, estate, standby, group),
-        scope=scope_of(config, standby),
-        former_scope=scope_of(config, active),
-        former_control=_control(config, estate, active, former),
-        let_go=patch(active, former, {"slots": {slot: None}}),
-        keep=_indented(patch(standby, group, {"slots": {back: {"type": "physical"}}})),
-        follow=_indented(patch(active, former, {"standby_cluster": follow})),
-    )
-
-
-def _indented(text: str) -> str:
-    return text.replace("\n", "\n   ")
-
-
-def _host(config: "PostgresConfig", estate: Estate, code: str) -> str:
-    return estate.filled(config.endpoint or "{region}", code)
 
 
 _HEAD = """\
@@ -250,52 +195,6 @@ A parameter that needs a restart is then `pending restart` in `list`. Where it w
 ```sh
 {control} restart {scope}{citus} --pending --force
 ```
-"""
-
-_DISASTER = """\
-## The region {active} is lost
-
-`{standby}` follows it and never takes over by itself: two regions cannot tell a lost region from a lost link. What
-{active} acknowledged and {standby} has not received is lost.
-
-1. Make sure that {active} takes no more writes: its clusters are gone, or scaled to nothing, or cut off for good.
-2. Promote, in {standby}. It is writable within a second.
-
-   ```sh
-   {promote}
-   {control} list {scope}
-   ```
-
-3. Send clients there: in aether.yaml set `regions: [{standby}]` and `standby: {{region: {active}, …}}` (or `none`), for
-   `{name}`, and publish. The Service `{name}` then leads to {standby} from everywhere.
-
-## The standby goes for good
-
-Its slot keeps all WAL on the primary until the disk is full. After `standby: none` is published, in {active}:
-
-```sh
-{let_go}
-```
-
-## The region {active} returns
-
-It still believes that it is the primary. Before anybody can reach it:
-
-1. Let {standby} keep WAL for it, in {standby}:
-
-   ```sh
-   {keep}
-   ```
-
-2. Let it follow, in {active}. `{slot}` is needed there no more.
-
-   ```sh
-   {follow}
-   {former_control} list {former_scope}
-   ```
-
-3. A member that does not come to `streaming` has writes that {standby} never got. Save them if they matter, then copy
-   it anew with `reinit`.
 """
 
 _USERS = """\

@@ -24,6 +24,7 @@ _DRIFT = (
     "in 20 s (2 of 2), and within 3.1 s after primaries were moved back (2 of 2)"
 )
 
+_ACCEPT = "keep in a database what must not be lost"
 _LATEST = Loss(text="sessions of the last moments before, which a replica had not got yet")
 _ALL = Loss(text="all sessions of it: they are kept in memory only")
 
@@ -43,6 +44,8 @@ class ValkeyAnalyst:
         self._shapes = {code: shape_of(config, region) for code, region in self._regions.items()}
         self._nodes = {code: nodes_of(config, region) for code, region in self._regions.items()}
         self._span = failover_secs(config.node_timeout_ms)
+        # Who lets a full cache refuse writes rather than forget says that what is in it must not go.
+        self._by_design = config.eviction != "noeviction"
 
     @property
     def footprint(self) -> Footprint:
@@ -98,7 +101,8 @@ class ValkeyAnalyst:
         rule = f"a replica takes over after {FACTORS[0]:g} to {FACTORS[1]:g} node timeouts of {timeout} ms"
         return Effect(
             part=self._part(code, shard), region=code, outcome="interrupted", readable=False, recovery=self._span,
-            loss=_LATEST, note=note, rules=(Basis(rule, _MEASURED), Basis("writes reach replicas afterwards", _ASYNC)),
+            loss=_LATEST, note=note, fix=_ACCEPT, by_design=self._by_design,
+            rules=(Basis(rule, _MEASURED), Basis("writes reach replicas afterwards", _ASYNC)),
         )  # fmt: skip
 
     def _thinner(self, code: str, shard: int) -> Effect:
@@ -155,7 +159,7 @@ class ValkeyAnalyst:
             loss = _ALL if shard in fate.orphaned or shard in fate.promoted else None
             yield Effect(
                 part=self._part(code, shard), region=code, outcome="down", readable=False, loss=loss, fix=fix,
-                rules=(rule,),
+                by_design=everything and self._by_design, rules=(rule,),
             )  # fmt: skip
 
     def _drift_note(self, shape: Shape, whole: Collection[str]) -> str:

@@ -126,6 +126,12 @@ class Edge(Booted):
             connection.close()
 
     @property
+    def daemon(self) -> Daemon:
+        """Its process; killed, it can be started again where it was."""
+        assert self._daemon is not None, "it has not booted"
+        return self._daemon
+
+    @property
     def log(self) -> str:
         """Everything that it has said: a line for each request, and errors."""
         return "" if self._daemon is None else self._daemon.log.read_text("utf-8", "replace")

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from aether_deploy.lab.nats.places import HOST
+from aether_deploy.lab.nats.sockets import inode_of
 
 _CHUNK = 65536
 _POLL_SECS = 0.1
-_TCP = Path("/proc/net/tcp")
 _Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
@@ -123,8 +123,7 @@ class Links:
         return answer
 
     def _caller(self, writer: asyncio.StreamWriter) -> str | None:
-        port = int(writer.get_extra_info("peername")[1])
-        inode = _inode_of(port)
+        inode = inode_of(writer.get_extra_info("peername"), writer.get_extra_info("sockname"))
         if inode is None:
             return None
         # Only servers are asked, or all programs of the machine would hold up every handshake.
@@ -144,16 +143,7 @@ def _abort(flow: _Flow) -> None:
         writer.transport.abort()
 
 
-def _inode_of(port: int) -> str | None:
-    """Return the kernel's number of the socket on this machine that is bound to ``port`` and connected."""
-    for line in _TCP.read_text("ascii").splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].rpartition(":")[2], 16) == port and fields[3] == "01":
-            return fields[9]
-    return None
-
-
-def _owns(pid: int, inode: str) -> bool:
+def _owns(pid: int, inode: int) -> bool:
     with contextlib.suppress(OSError):
         return any(os.readlink(each) == f"socket:[{inode}]" for each in Path(f"/proc/{pid}/fd").iterdir())
     return False

@@ -235,9 +235,10 @@ class Supercluster(Booted):
         Raises:
             EffectError: That does not come about in time.
         """
-        return self.wait_until(self._ready, within_secs, "all servers healthy, with a leader")
+        return self.wait_until(self.ready, within_secs, "all servers healthy, with a leader")
 
-    def _ready(self) -> bool:
+    def ready(self) -> bool:
+        """Return whether every running server is healthy and there is a leader."""
         return all(self.health(pod) == 200 for pod in self.running()) and self.leader() is not None
 
     def wait_until(self, holds: Callable[[], bool], within_secs: float, what: str) -> float:

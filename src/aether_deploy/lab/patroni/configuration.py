@@ -23,6 +23,9 @@ _PARAMETERS: Settings = {
 }
 # Patroni opens these to its own users; what was rendered is for the network of a cluster.
 _ACCESS = (f"host replication replicator {HOST}/32 scram-sha-256", f"host all all {HOST}/32 scram-sha-256")
+_UNSYNCED = "no-sync"
+"""Option of what makes a folder of data: a process that is killed loses nothing, and no machine of a lab is."""
+
 _UNHEARD = ("ssl",)
 """Prefix of parameters that are left out: this PostgreSQL is built without TLS."""
 
@@ -94,7 +97,7 @@ def _bootstrap(rendered: Settings, dynamic: Settings) -> dict[str, Any]:
         "parameters": parameters,
         "pg_hba": list(_ACCESS),
     }
-    return {"dcs": settings, "initdb": [{"encoding": "UTF8"}, "data-checksums", {"locale": "C"}]}
+    return {"dcs": settings, "initdb": [{"encoding": "UTF8"}, "data-checksums", {"locale": "C"}, _UNSYNCED]}
 
 
 def _heard(parameters: Settings) -> dict[str, Any]:
@@ -108,6 +111,7 @@ def _postgresql(rendered: Settings, place: Place, bin_dir: Path) -> dict[str, An
         "data_dir": str(place.folder / "data"),
         "bin_dir": str(bin_dir),
         "pgpass": str(place.folder / "pgpass"),
+        "basebackup": [{"checkpoint": "fast"}, _UNSYNCED],
         "parameters": {**_heard(rendered.get("parameters") or {}), "unix_socket_directories": ""},
         "authentication": {
             "superuser": {"username": SUPERUSER, "password": PASSWORD},

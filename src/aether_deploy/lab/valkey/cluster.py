@@ -104,7 +104,12 @@ class ValkeyCluster(Booted):
             folder.mkdir()
             self._place(NodePlace(node=node, address=self._addresses.new(), folder=folder))
         self.start(*self.pods())
-        self.wait_until(lambda: len(self.look()) == len(self.places), _READY_SECS, "all nodes answer")
+        self.wait_until(self._all_answer, _READY_SECS, "all nodes answer")
+
+    def _all_answer(self) -> bool:
+        for daemon in self._daemons.values():
+            daemon.check()  # one that ended answers never
+        return len(self.look()) == len(self.places)
 
     def _end_nodes(self) -> None:
         for daemon in self._daemons.values():

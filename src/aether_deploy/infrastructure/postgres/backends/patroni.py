@@ -10,6 +10,7 @@ from aether_deploy.infrastructure.objects.naming import PART
 from aether_deploy.infrastructure.objects.network import network_policy, outside_service, pod_monitor, service
 from aether_deploy.infrastructure.objects.pods import ComponentPod, budget, stateful_set
 from aether_deploy.infrastructure.objects.rights import config_map, role, service_account
+from aether_deploy.infrastructure.postgres.commands import PROMOTE
 from aether_deploy.infrastructure.postgres.configuration import (
     API_PORT,
     POST_INIT,
@@ -20,7 +21,9 @@ from aether_deploy.infrastructure.postgres.configuration import (
 from aether_deploy.infrastructure.postgres.containers import container, volumes
 from aether_deploy.infrastructure.postgres.first_user import first_user_script
 from aether_deploy.infrastructure.postgres.groups import SCOPE, Group, groups_in, role_selector, scope_of, source_host
-from aether_deploy.infrastructure.postgres.runbook import PROMOTE, runbooks
+from aether_deploy.infrastructure.postgres.region_loss import recovery_by_patroni
+from aether_deploy.infrastructure.postgres.runbook import runbooks
+from aether_deploy.infrastructure.recovery import Recovery
 from aether_deploy.manifest.yaml_text import to_yaml
 from aether_deploy.pods.fragments import content_checksum
 from aether_deploy.pods.parts import IdentityConfig
@@ -47,6 +50,8 @@ _API_SERVER = {"ports": [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "
 class PatroniBackend:
     """Renders StatefulSets, and all that their members need."""
 
+    makes_services = False
+
     def scope(self, config: "PostgresConfig", region: str) -> str:
         """Not the component's name: Patroni's ConfigMap is ``<scope>-config``, and ``<component>-config`` is ours."""
         return f"{config.name}-{region}"
@@ -59,6 +64,9 @@ class PatroniBackend:
 
     def object_changes(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
         return ()
+
+    def object_gone(self, before: Mapping[str, Any]) -> FileChange | None:
+        return None
 
     def secrets(self, config: "PostgresConfig") -> Mapping[str, tuple[str, ...]]:
         rewind = ("rewind-password",) if config.image_kind == "patroni" else ()
@@ -89,6 +97,9 @@ class PatroniBackend:
 
     def runbooks(self, config: "PostgresConfig", estate: Estate) -> Mapping[str, str]:
         return runbooks(config, estate)
+
+    def recovery(self, config: "PostgresConfig", estate: Estate, region: str) -> Recovery:
+        return recovery_by_patroni(config, estate, region)
 
 
 def _file(config: "PostgresConfig", place: Place, group: Group) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from aether_deploy.failover.policy import FailoverPolicy
 from aether_deploy.infrastructure.component import FileChange, Place
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.objects.naming import metadata_of
-from aether_deploy.infrastructure.postgres.changes import of_an_operators_version
 from aether_deploy.infrastructure.postgres.configuration import API_PORT, POSTGRES_PORT
 from aether_deploy.infrastructure.postgres.groups import groups_in, slot_of, source_host
-from aether_deploy.infrastructure.postgres.operator_runbook import operator_runbook
+from aether_deploy.infrastructure.postgres.operator_changes import OBJECT_GONE, operator_changes
+from aether_deploy.infrastructure.postgres.operator_runbook import operator_runbook, promotion_text
 from aether_deploy.infrastructure.postgres.parameters import as_setting, folded
+from aether_deploy.infrastructure.recovery import NOTHING_TO_DO, Recovery
 from aether_deploy.pods.fragments import toleration_fragment
+from aether_deploy.pods.names import CONTROLLER_NAME_MAX
 from aether_deploy.pods.network import INTERNAL_ANNOTATIONS, blocks, dns_egress, pods_of
 from aether_deploy.quantities import canonical
 
@@ -43,6 +45,8 @@ _IDENTITY = {"spiloRunAsUser": "run_as_user", "spiloRunAsGroup": "run_as_group",
 class ZalandoBackend:
     """Renders the operator's object, and the rules of the network that it does not make."""
 
+    makes_services = True
+
     def scope(self, config: "PostgresConfig", region: str) -> str:
         """The object's name, in each region the same."""
         return config.name
@@ -55,10 +59,10 @@ class ZalandoBackend:
         return f"name{where} in regions and publish, so that 'standby' leaves its postgresql object"
 
     def object_changes(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[FileChange]:
-        if after.get("kind") != "postgresql":
-            return ()
-        was, now = (int(body["spec"]["postgresql"]["version"]) for body in (before, after))
-        return () if was == now else (of_an_operators_version(was, now),)
+        return operator_changes(before, after) if after.get("kind") == "postgresql" else ()
+
+    def object_gone(self, before: Mapping[str, Any]) -> FileChange | None:
+        return OBJECT_GONE if before.get("kind") == "postgresql" else None
 
     def secrets(self, config: "PostgresConfig") -> Mapping[str, tuple[str, ...]]:
         """The operator takes passwords from Secrets that are there; without them each region would make its own."""
@@ -84,6 +88,12 @@ class ZalandoBackend:
     def runbooks(self, config: "PostgresConfig", estate: Estate) -> Mapping[str, str]:
         return {f"{config.name}.md": operator_runbook(config, estate)}
 
+    def recovery(self, config: "PostgresConfig", estate: Estate, region: str) -> Recovery:
+        active = config.active_in(estate)
+        if config.standby is None or active is None or region != active:
+            return NOTHING_TO_DO
+        return Recovery(lost=promotion_text(config, active, config.standby.region))
+
 
 _KEYS = ("password", "username")
 
@@ -99,6 +109,10 @@ def _name_faults(config: "PostgresConfig") -> Iterator[Fault]:
     elif not config.name.startswith(f"{config.team}-"):
         reason = f"does not begin with its team, which the operator wants: '{config.team}-'"
         yield Fault(("name",), reason, f"call it {config.team}-{config.name}", config.name)
+    over = len(config.name) - CONTROLLER_NAME_MAX
+    if over > 0:
+        reason = f"what the operator calls its StatefulSet, whose name has at most {CONTROLLER_NAME_MAX} characters"
+        yield Fault(("name",), reason, f"take {over} off", config.name)
 
 
 def _policy_faults(policy: FailoverPolicy) -> Iterator[Fault]:

@@ -1,0 +1,1 @@
+"""What an edge can be: one that runs here, or a provider's."""

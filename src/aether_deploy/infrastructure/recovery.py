@@ -1,0 +1,71 @@
+"""What people do for a component when a region is lost, and when it is back: asked of its kind."""
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aether_deploy.infrastructure.estate import Estate
+
+if TYPE_CHECKING:
+    from aether_deploy.infrastructure.component import ComponentConfig
+
+_ROOM = "aether_deploy.infrastructure"
+
+
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """What people do for one component when one region is lost. Texts are Markdown without headings, or empty.
+
+    Attributes:
+        functions: Shell functions that its commands use, with what they are; components may share them.
+        lost: What is done while the region is away, so that others take its place.
+        returned: What is done when it is back, before anybody reaches it.
+        gone: What is done if it never comes back.
+        fenced: StatefulSets of the lost region that must take no more writes before ``lost`` is done.
+        still: CronJobs that must not run anywhere meanwhile: they would undo what ``lost`` does.
+        at_once: CronJobs of the lost region that set right what is left, and run every few minutes anyway.
+    """
+
+    functions: str = ""
+    lost: str = ""
+    returned: str = ""
+    gone: str = ""
+    fenced: tuple[str, ...] = ()
+    still: tuple[str, ...] = ()
+    at_once: tuple[str, ...] = ()
+
+
+NOTHING_TO_DO = Recovery()
+
+
+def recovery_of(component: "ComponentConfig", estate: Estate, region: str) -> Recovery:
+    """Return what people do for ``component`` when ``region`` is lost.
+
+    A kind's package may hold a module ``recovery`` with ``recovery(component, estate, region)``; of a kind without
+    one nothing is done by hand.
+    """
+    made = _maker(type(component).KIND_NAME)
+    found: Recovery = NOTHING_TO_DO if made is None else made(component, estate, region)
+    return found
+
+
+def section_of(text: str, title: str) -> str:
+    """Return what stands below a heading of a runbook, up to the next one.
+
+    Raises:
+        ValueError: No heading of it has that title.
+    """
+    _, found, rest = f"\n{text}".partition(f"\n## {title}\n")
+    if not found:
+        raise ValueError(f"no section '{title}'")
+    return rest.partition("\n## ")[0].strip("\n") + "\n"
+
+
+@cache
+def _maker(kind: str) -> Any:
+    package = f"{_ROOM}.{kind}"
+    if find_spec(package) is None or find_spec(f"{package}.recovery") is None:
+        return None
+    return import_module(f"{package}.recovery").recovery

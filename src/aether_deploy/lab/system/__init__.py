@@ -1,0 +1,1 @@
+"""The whole platform as real processes on this machine, faults at will, and what was predicted beside what happens."""

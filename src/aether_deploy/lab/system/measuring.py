@@ -1,0 +1,142 @@
+"""What a client saw of a fault, from the times of its acknowledgements alone.
+
+A write that was sent before the fault and acknowledged after it counts when it was acknowledged, so it hides nothing
+of what followed.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import chain, pairwise
+from typing import NamedTuple
+
+import msgspec
+
+from aether_deploy.infrastructure.analysis.impacts import Outcome
+from aether_deploy.lab.system.record import Measured, Predicted
+
+STAYS_SECS = 3.0
+"""How long writes must go on until a part counts as back."""
+QUIET_SECS = 10.0
+"""How long a part is watched at least: one that is to stay down, and one that is to go on."""
+MARGIN_SECS = 2.0
+MEND_SECS = 180.0
+"""How long what was mended is waited for, where nothing says how long that takes."""
+LONGEST_SECS = 600.0
+"""Nothing is watched for longer, whatever happens."""
+UNSAID_SECS = 60.0
+"""The same of what nothing was said of."""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What one client saw up to a moment; times are seconds, rising.
+
+    Attributes:
+        acknowledged: When each write was acknowledged; of a part that takes none, when each read brought something.
+        reads: When each read ended, and whether it brought something.
+        total: How many writes were acknowledged in all.
+    """
+
+    acknowledged: Sequence[float]
+    reads: Sequence[tuple[float, bool]]
+    total: int = 0
+
+
+class Stall(NamedTuple):
+    """A time in which nothing of this process ran, though it wanted to."""
+
+    begin: float
+    end: float
+
+
+def measure(
+    seen: Seen, *, at: float, until: float, resolution: float, lost: int | None, stalls: Sequence[Stall] = ()
+) -> Measured:
+    """Return what a client saw of a fault.
+
+    Args:
+        seen: What it saw so far.
+        at: When the fault was.
+        until: When the watch ended.
+        resolution: A shorter wait is none, seconds.
+        lost: How many acknowledged writes are gone; None: not known.
+        stalls: When the machine itself stood still.
+    """
+    begin, end = _longest(seen.acknowledged, at, until)
+    stopped = end - begin
+    last = longest_open(seen.acknowledged, at, until)
+    is_back = last <= resolution
+    outcome: Outcome = "holds"
+    if not is_back:
+        begin, end = until - last, until
+        outcome = "read-only" if _reads_went_on(seen, begin, end) else "down"
+    elif stopped > resolution:
+        outcome = "interrupted"
+    return Measured(
+        outcome=outcome,
+        readable=outcome == "holds" or _reads_went_on(seen, begin, end),
+        stopped_secs=round(stopped, 3) if is_back else None,
+        stalled_secs=round(stalled_secs(stalls, begin, end), 3),
+        watched_secs=round(until - at, 3),
+        acknowledged=seen.total,
+        lost=lost,
+    )
+
+
+def stalled_secs(stalls: Sequence[Stall], begin: float, end: float) -> float:
+    """Return for how long of a time the machine stood still, seconds."""
+    return sum(max(0.0, min(each.end, end) - max(each.begin, begin)) for each in stalls)
+
+
+def _longest(times: Sequence[float], at: float, until: float) -> tuple[float, float]:
+    """Return the longest time without an acknowledgement that one ended after the fault; it begins with the fault."""
+    after = times[bisect_right(times, at) : bisect_right(times, until)]
+    gaps = pairwise(chain((at,), after))
+    return max(gaps, key=lambda gap: gap[1] - gap[0], default=(at, at))
+
+
+def longest_open(times: Sequence[float], at: float, until: float) -> float:
+    """Return how long, at the end, nothing has been acknowledged since the fault, seconds."""
+    place = bisect_right(times, until)
+    return until - max(at, times[place - 1] if place else at)
+
+
+def _reads_went_on(seen: Seen, begin: float, end: float) -> bool:
+    """Return whether most reads within a time brought something; without any, nothing speaks against it."""
+    within = [good for when, good in seen.reads if begin < when <= end]
+    return 2 * sum(within) >= len(within)
+
+
+def is_settled(
+    seen: Seen,
+    said: Predicted,
+    *,
+    at: float,
+    now: float,
+    resolution: float,
+    open_: bool = False,
+    stalls: Sequence[Stall] = (),
+) -> bool:
+    """Return whether longer watching would tell nothing more of a part.
+
+    Args:
+        seen: What its client saw so far.
+        said: What was said of it.
+        at: When the fault was.
+        now: The moment.
+        resolution: A shorter wait is none, seconds.
+        open_: Nothing was said of it.
+        stalls: When the machine itself stood still.
+    """
+    if now - at < max(QUIET_SECS, resolution + MARGIN_SECS):
+        return False
+    away = longest_open(seen.acknowledged, at, now)
+    is_back = away <= resolution
+    if not is_back and away < QUIET_SECS:
+        return False  # whether that is a pause or an outage is not known yet
+    if said.outcome in ("down", "read-only") or (said.outcome == "holds" and not open_):
+        return True  # it has been watched for long enough to see whether that holds
+    begin, end = _longest(seen.acknowledged, at, now)
+    if is_back and (end - begin <= resolution or now - end >= STAYS_SECS):
+        return True
+    most = UNSAID_SECS if open_ else MEND_SECS if said.worst_secs is None else said.worst_secs
+    return now - at >= most + stalled_secs(stalls, at, now) + resolution + MARGIN_SECS

@@ -1,0 +1,344 @@
+"""Edges in a lab: real nginx from the policy of each region, before the stores that run here, and their clients."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
+from signal import SIGCONT, SIGSTOP
+
+import msgspec
+
+from aether_deploy.infrastructure.edge.nginx import READ_SECS
+from aether_deploy.infrastructure.edge.policy import EdgePolicy, policy_of
+from aether_deploy.infrastructure.edge.ports import HTTP
+from aether_deploy.infrastructure.estate import Estate, EstateRegion
+from aether_deploy.infrastructure.kinds.edge import EdgeConfig
+from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
+from aether_deploy.infrastructure.object_store.job import ADMIN
+from aether_deploy.infrastructure.object_store.ports import S3
+from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_regions, signing_region
+from aether_deploy.jobs.object_store_s3 import S3Client
+from aether_deploy.lab.edge.edge import Edge
+from aether_deploy.lab.edge.programs import find_nginx
+from aether_deploy.lab.processes import DaemonError
+from aether_deploy.lab.seaweedfs.store import login_of
+from aether_deploy.lab.system.member import LabProcess, Member, Probe
+from aether_deploy.lab.system.members.standing import Standing
+from aether_deploy.lab.system.network import HOST, Address, Network, Server
+from aether_deploy.platform.config import Platform
+from aether_deploy.problems import EffectError
+
+SHIELD = "shield"
+_CACHE_MB = 64
+_READY_SECS = 120.0
+_POLL_SECS = 0.1
+_SLICE_SECS = 0.9
+_TRIES = 3
+_PATIENCE_SECS = 2.0 * READ_SECS + 2
+"""An edge asks one origin after the other, and waits for each as long as it does."""
+
+
+def members_of(platform: Platform, network: Network) -> Sequence[Member]:
+    """Return a member for each edge whose pods and whose origins run here."""
+    return [
+        EdgeMember(config, platform.estate, network) for config in _edges(platform) if not _why_not(config, platform)
+    ]
+
+
+def left_out_of(platform: Platform) -> Sequence[str]:
+    """Return the edges that do not run here, each with the reason."""
+    return [f"{config.name} (edge): {reason}" for config in _edges(platform) if (reason := _why_not(config, platform))]
+
+
+def _edges(platform: Platform) -> Iterator[EdgeConfig]:
+    for each in platform.components:
+        if isinstance(each, EdgeConfig) and each.enabled and each.placed_in(platform.estate):
+            yield each
+
+
+def _why_not(config: EdgeConfig, platform: Platform) -> str:
+    store = platform.estate.component(config.store)
+    if config.backend != "nginx":
+        return f"{config.backend} runs it, and nothing of it is here"
+    if not isinstance(store, ObjectStoreConfig) or store.provider != SELF_HOSTED:
+        return f"its origin {config.store} does not run here"
+    return ""
+
+
+class EdgePaths(msgspec.Struct, frozen=True):
+    """What clients of an edge ask for.
+
+    Attributes:
+        new: A path whose answer is never kept; None where everything is.
+        kept: The path whose answer is kept for longest; None where nothing is.
+    """
+
+    new: str | None
+    kept: str | None
+
+
+def paths_of(policy: EdgePolicy) -> EdgePaths:
+    """Return what clients of an edge ask for, of what is open to anybody."""
+    longest = sorted(policy.classes, key=lambda each: -(each.ttl_secs + each.sie_secs))
+    kept = [path for each in longest if each.ttl_secs for path in _below(each.match, policy)]
+    free = [prefix for prefix in policy.open_prefixes if not _kept_secs(prefix, policy)]
+    return EdgePaths(
+        new=f"{free[0]}aether-lab-new" if free else None, kept=f"{kept[0]}aether-lab-kept" if kept else None
+    )
+
+
+def _below(match: str, policy: EdgePolicy) -> Iterator[str]:
+    for prefix in policy.open_prefixes:
+        if match.startswith(prefix):
+            yield match
+        elif prefix.startswith(match):
+            yield prefix
+
+
+def _kept_secs(prefix: str, policy: EdgePolicy) -> int:
+    return next((each.ttl_secs for each in policy.classes if prefix.startswith(each.match)), 0)
+
+
+class _Pod(msgspec.Struct, frozen=True):
+    """One edge: its name, where it stands, and its process."""
+
+    name: str
+    region: str
+    datacenter: str
+    edge: Edge
+
+
+class EdgeMember(Member):
+    """The edges of one component: in each region one for each of its first zones, as many as it has replicas.
+
+    A front before them stands for their Service. A pod that hangs leaves it at once, where a Service waits until the
+    readiness probe failed twice.
+    """
+
+    kind = "edge"
+
+    def __init__(self, config: EdgeConfig, estate: Estate, network: Network) -> None:
+        """Prepare its edges.
+
+        Raises:
+            MissingProgramsError: nginx is not on this machine.
+        """
+        find_nginx()
+        self.name = config.name
+        self._config, self._estate, self._network = config, estate, network
+        self._origin: ObjectStoreConfig = estate.component(config.store)
+        placed = config.placed_in(estate)
+        regions = [region for region in estate.regions if region.code in placed and region.full]
+        self._regions = sorted(regions, key=lambda region: region.code != config.shield)  # who is asked comes first
+        self._policies = {region.code: policy_of(config, estate, region.code) for region in self._regions}
+        self.left_out = tuple(self._left_out())
+        self._pods: list[_Pod] = []
+        self._standing = Standing()
+        self._changes = 0
+        self._life = ExitStack()
+
+    def _left_out(self) -> Iterator[str]:
+        if self._config.tls is not None:
+            yield f"{self.name}: its certificate; here it answers without encryption"
+        if any(paths_of(policy).new is None for policy in self._policies.values()):
+            yield f"{self.name}: a client that asks for what is not kept, since its cache classes keep everything"
+
+    # --- life
+
+    def _boot(self) -> None:
+        self._put_objects()
+        for region in self._regions:
+            self._boot_in(region)
+            self._network.front(Server(self.name, region.code, HTTP[0]), self._targets(region.code))
+        for pod in self._pods:
+            self._warm(pod)
+
+    def _boot_in(self, region: EstateRegion) -> None:
+        zones = [next(each for each in region.full if each.zone == zone) for zone in region.zones]
+        for number, datacenter in enumerate(zones[: self._config.replicas]):
+            edge = self._booted(region.code)
+            self._pods.append(_Pod(f"{self.name}-{number}", region.code, datacenter.name, edge))
+            self._network.publish(Server(self.name, region.code, HTTP[0], number + 1), Address(HOST, edge.port))
+
+    def _booted(self, region: str) -> Edge:
+        """Return an edge that runs; another program may take its port before it does."""
+        policy = self._policies[region]
+        origins = {each.name: str(self._network.reach(region, self._server(each.name))) for each in policy.origins}
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(DaemonError):
+                return self._life.enter_context(self._edge(policy, origins))
+        return self._life.enter_context(self._edge(policy, origins))
+
+    def _edge(self, policy: EdgePolicy, origins: dict[str, str]) -> Edge:
+        bucket = next(each for each in self._origin.buckets if each.name == self._config.bucket)
+        pages = [page for each in bucket.cors if each.enabled for page in each.origins]
+        return Edge(policy, origins, cache_mb=_CACHE_MB, cors_origins=list(dict.fromkeys(pages)))
+
+    def _server(self, origin: str) -> Server:
+        if origin == SHIELD:
+            assert self._config.shield is not None
+            return Server(self.name, self._config.shield, HTTP[0])
+        return Server(self._origin.name, origin, S3[0])
+
+    def _targets(self, region: str) -> Callable[[], Sequence[Address]]:
+        def serving() -> Sequence[Address]:
+            return [Address(HOST, pod.edge.port) for pod in self._pods if pod.region == region and self._serves(pod)]
+
+        return serving
+
+    def _serves(self, pod: _Pod) -> bool:
+        return self._standing.state_of(f"{pod.region}/{pod.name}", pod.edge.daemon) == "running"
+
+    def _put_objects(self) -> None:
+        """Put what clients ask for where writes go, and wait until every copy has it."""
+        homes = [region.code for region in home_regions(self._origin, self._estate)]
+        for path in sorted({path for policy in self._policies.values() for path in _paths(paths_of(policy))}):
+            for home in homes:
+                client = self._client(home)
+                verb = "PUT" if home == homes[0] else "GET"
+                _until(lambda client=client, verb=verb, path=path: self._is_there(client, verb, path), path)  # type: ignore[misc]
+
+    def _is_there(self, client: S3Client, verb: str, path: str) -> bool:
+        body = b"lab" if verb == "PUT" else b""
+        return client.ask(verb, f"/{self._config.bucket}{path}", body=body).status == 200
+
+    def _client(self, home: str) -> S3Client:
+        address = self._network.find(Server(self._origin.name, home, S3[0]))
+        return S3Client(f"http://{address}", signing_region(self._origin, home), login_of(ADMIN), answer_secs=5.0)
+
+    def _warm(self, pod: _Pod) -> None:
+        for path in _paths(paths_of(self._policies[pod.region])):
+            _until(lambda path=path: pod.edge.ask(path).status == 200, path)  # type: ignore[misc]
+
+    def _end(self) -> None:
+        self._life.close()
+
+    # --- who is there
+
+    def processes(self) -> Sequence[LabProcess]:
+        return [
+            LabProcess(
+                name=pod.name,
+                member=self.name,
+                region=pod.region,
+                datacenter=pod.datacenter,
+                state=self._standing.state_of(f"{pod.region}/{pod.name}", pod.edge.daemon),
+                pid=pod.edge.daemon.pid,
+            )
+            for pod in list(self._pods)
+        ]
+
+    def _of(self, names: Collection[str]) -> list[_Pod]:
+        return [pod for pod in self._pods if f"{pod.region}/{pod.name}" in names]
+
+    # --- what befalls them
+
+    def kill(self, names: Collection[str]) -> None:
+        self._standing.end(names)
+        for pod in self._of(names):
+            pod.edge.daemon.kill()
+        for pod in self._of(names):
+            pod.edge.daemon.reap()
+        self._changes += 1
+
+    def freeze(self, names: Collection[str]) -> None:
+        self._standing.freeze(names)
+        for pod in self._of(names):
+            pod.edge.daemon.signal(SIGSTOP)
+        self._changes += 1
+
+    def mend(self, names: Collection[str]) -> None:
+        """Let go on what is frozen, and start what ended; an edge that starts again has what it kept."""
+        for pod in self._of(names):
+            pod.edge.daemon.signal(SIGCONT)
+            if pod.edge.daemon.pid is None:
+                pod.edge.daemon.start()
+        self._standing.mend(names)
+
+    def check(self) -> None:
+        for pod in self._pods:
+            self._standing.check(f"{pod.region}/{pod.name}", pod.edge.daemon)
+
+    # --- clients
+
+    def probes(self) -> Sequence[Probe]:
+        return [_Player(self, region.code) for region in self._regions if paths_of(self._policies[region.code]).new]
+
+    def ask(self, region: str, path: str, within_secs: float) -> None:
+        """Ask the edge of a region for a path; a client gives up on a pod that something befalls meanwhile.
+
+        Raises:
+            OSError: Nobody answers.
+            EffectError: The answer is not the object.
+        """
+        address, changes = self._network.find(Server(self.name, region, HTTP[0])), self._changes
+        status = _status(address, path, lambda spent: spent < within_secs and changes == self._changes)
+        if status != 200:
+            raise EffectError(f"{path}: {status}")
+
+    def paths(self, region: str) -> EdgePaths:
+        """Return what clients of a region ask for."""
+        return paths_of(self._policies[region])
+
+
+class _Player(Probe):
+    """A player of one region: asks the edge there for what it must fetch, and for what it keeps."""
+
+    def __init__(self, member: EdgeMember, region: str) -> None:
+        self.member, self.part, self.region = member.name, region, region
+        self._edges, self._paths = member, member.paths(region)
+
+    def write(self, number: int) -> None:
+        """Ask for what is not kept, for as long as an edge itself waits for its origins."""
+        assert self._paths.new is not None
+        self._edges.ask(self.part, self._paths.new, _PATIENCE_SECS)
+
+    def read(self) -> None:
+        path = self._paths.kept or self._paths.new
+        assert path is not None
+        self._edges.ask(self.part, path, _SLICE_SECS)
+
+    def close(self) -> None:
+        """Nothing is open between two questions."""
+
+
+def _paths(paths: EdgePaths) -> list[str]:
+    return [path for path in (paths.new, paths.kept) if path is not None]
+
+
+def _until(holds: Callable[[], bool], path: str) -> None:
+    deadline = time.monotonic() + _READY_SECS
+    while True:
+        with contextlib.suppress(OSError):
+            if holds():
+                return
+        if time.monotonic() > deadline:
+            raise EffectError(f"not within {_READY_SECS:g} s: {path} is there")
+        time.sleep(_POLL_SECS)
+
+
+def _status(address: Address, path: str, goes_on: Callable[[float], bool]) -> int:
+    """Return the status of the answer to one GET; between slices of a second it is asked whether to wait longer.
+
+    Raises:
+        OSError: There is none.
+    """
+    begun = time.monotonic()
+    with socket.create_connection(address, timeout=_SLICE_SECS) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+        said = b""
+        while b"\r\n" not in said:
+            try:
+                chunk = connection.recv(4096)
+            except TimeoutError:
+                if goes_on(time.monotonic() - begun):
+                    continue
+                raise
+            if not chunk:
+                raise ConnectionError(f"{address} closed the connection")
+            said += chunk
+    words = said.split(b"\r\n", 1)[0].split()
+    if len(words) < 2 or not words[1].isdigit():
+        raise ConnectionError(f"{address} speaks no HTTP")
+    return int(words[1])

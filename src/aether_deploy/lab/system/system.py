@@ -1,0 +1,283 @@
+"""A platform as real processes on this machine: booted side by side, hit by faults, watched, and ended as one."""
+
+import datetime
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from aether_deploy.lab.life import Booted
+from aether_deploy.lab.system.desk import Desk
+from aether_deploy.lab.system.faults import LabFault
+from aether_deploy.lab.system.member import LabProcess, Member
+from aether_deploy.lab.system.memory import memory_mb
+from aether_deploy.lab.system.network import Network
+from aether_deploy.lab.system.record import FaultRecord, LabRecord, MemberRecord
+from aether_deploy.lab.system.registry import MODULES, members_of
+from aether_deploy.lab.system.targets import FaultInEffect, Strike, strike_of
+from aether_deploy.lab.workplace import end_children
+from aether_deploy.platform.config import Platform
+from aether_deploy.problems import EffectError
+
+if TYPE_CHECKING:
+    from aether_deploy.lab.system.expecting import Expecting
+    from aether_deploy.lab.system.watching import Watch
+
+Tell = Callable[[str], None]
+_POLL_SECS = 0.5
+_CHECK_SECS = 5.0
+_SETTLE_SECS = 60.0
+
+
+def _say_nothing(text: str) -> None:
+    pass
+
+
+class LabSystem(Booted):
+    """The whole lab of one platform.
+
+        with LabSystem(platform, file="aether.yaml") as lab:
+            record = lab.fault(LabFault("zone", "us-east-1a"))
+            lab.fault(LabFault("mend", "all"))
+            print(lab.record())
+
+    Everything that it runs ends with the block, and with this process, however that ends. One fault is watched at a
+    time; every other method may be called meanwhile, from any thread.
+    """
+
+    def __init__(
+        self, platform: Platform, *, file: str = "", tell: Tell = _say_nothing, modules: Sequence[str] = MODULES
+    ) -> None:
+        """Prepare a lab; nothing runs before the block is entered.
+
+        Args:
+            platform: A platform without faults.
+            file: How its description is called.
+            tell: Hears what is going on while it boots.
+            modules: Of :data:`aether_deploy.lab.system.registry.MODULES` those whose members run; left out, all.
+
+        Raises:
+            MissingProgramsError: Programs are not on this machine; all of them are named.
+        """
+        self.platform = platform
+        self._file = file
+        self._tell = tell
+        self._network = Network()
+        self._life = ExitStack()
+        self._life.callback(self._network.close)
+        try:
+            manned = members_of(platform, self._network, modules)
+        except BaseException:
+            self._network.close()
+            raise
+        self._left_out = manned.left_out
+        self._desks = [Desk(member) for member in manned.members]
+        self._up: float | None = None
+        self._boot_secs = 0.0
+        self._started = ""
+        self._watch: Watch
+        self._expecting: Expecting
+        self._faults: list[FaultRecord] = []
+        self._in_effect: list[FaultInEffect] = []
+        self._watching = threading.Lock()
+
+    # --- life
+
+    def _boot(self) -> None:
+        from aether_deploy.lab.system.expecting import Expecting
+        from aether_deploy.lab.system.watching import Watch
+        from aether_deploy.lab.system.yardstick import Yardstick
+
+        if not self._desks:
+            raise EffectError(_NOTHING.format(reasons="".join(f"\n  {each}" for each in self._left_out)))
+        begun = time.monotonic()
+        self._life.callback(self._end_members)
+        self._wait_until_booted([desk.boot() for desk in self._desks])
+        self._expecting = Expecting(self.platform)
+        probes = [probe for desk in self._desks for probe in desk.do(desk.member.probes).result()]
+        self._up = time.monotonic()
+        self._started = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yardstick = Yardstick(self._network)
+        self._life.callback(yardstick.close)
+        self._watch = Watch(probes, self.clock, beat=yardstick.ask)
+        self._life.callback(self._watch.close)
+        self._watch.start()
+        self._boot_secs = time.monotonic() - begun
+
+    def _wait_until_booted(self, boots: Sequence["Future[None]"]) -> None:
+        waiting: set[Future[None]] = set(boots)
+        while waiting:
+            names = [each.member.name for each, boot in zip(self._desks, boots, strict=True) if boot in waiting]
+            self._tell(f"{len(boots) - len(waiting)} of {len(boots)} serve; waiting for {', '.join(names)}")
+            done, waiting = wait(waiting, timeout=_POLL_SECS, return_when=FIRST_EXCEPTION)
+            for each in done:
+                each.result()
+
+    def _end(self) -> None:
+        if self._up is None:
+            self._network.close()  # who waits for an address waits in vain
+            end_children()  # and who waits for a program is told that it ended
+        self._life.close()
+
+    def _end_members(self) -> None:
+        wait([desk.end() for desk in self._desks])
+        for desk in self._desks:
+            desk.leave()
+
+    # --- what there is
+
+    def clock(self) -> float:
+        """Return how long the lab has been up, seconds; 0 before it is."""
+        return 0.0 if self._up is None else time.monotonic() - self._up
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Every member."""
+        return tuple(desk.member for desk in self._desks)
+
+    @property
+    def in_effect(self) -> tuple[FaultInEffect, ...]:
+        """Faults that nobody has undone, in order."""
+        return tuple(self._in_effect)
+
+    def processes(self) -> list[LabProcess]:
+        """Return every process as it is now."""
+        return [process for member in self.members for process in member.processes()]
+
+    def complaints(self) -> list[str]:
+        """Return what ended by itself, each with what its log says; a member that is busy is not asked."""
+        asked = [desk.do(desk.member.check) for desk in self._desks]
+        wait(asked, timeout=_CHECK_SECS)
+        return [str(error) for each in asked if each.done() and (error := each.exception()) is not None]
+
+    def record(self) -> LabRecord:
+        """Return the lab and everything that was done to it."""
+        estate = self.platform.estate
+        codes = [region.code for region in estate.regions]
+        return LabRecord(
+            system=self.platform.name,
+            environment=self.platform.environment,
+            file=self._file,
+            started=self._started,
+            up_secs=round(self.clock(), 3),
+            boot_secs=round(self._boot_secs, 3),
+            regions={each.code: tuple(datacenter.name for datacenter in each.datacenters) for each in estate.regions},
+            links={
+                f"{one},{other}": trip
+                for place, one in enumerate(codes)
+                for other in codes[place + 1 :]
+                if (trip := estate.round_trip_ms(one, other)) is not None
+            },
+            uses=_uses(self.platform),
+            members=tuple(_member_record(desk) for desk in self._desks),
+            left_out=self._left_out,
+            faults=tuple(self._faults),
+            outages=self._watch.outages(),
+        )
+
+    # --- what befalls it
+
+    def fault(self, fault: LabFault, *, most_secs: float | None = None, tell: Tell = _say_nothing) -> FaultRecord:
+        """Do something to the lab, watch what comes of it, and return that beside what was predicted.
+
+        Args:
+            fault: What is done.
+            most_secs: Longest time to watch, seconds; left out, as long as the predictions need.
+            tell: Hears what is going on.
+
+        Raises:
+            ConfigError: There is no such target; nothing is done.
+            EffectError: Another fault is being watched; nothing is done. Or a member could not do its part.
+        """
+        if not self._watching.acquire(blocking=False):
+            raise EffectError("a fault is being watched\n  fix: wait until that is over")
+        try:
+            return self._fault(fault, most_secs, tell)
+        finally:
+            self._watching.release()
+
+    def _fault(self, fault: LabFault, most_secs: float | None, tell: Tell) -> FaultRecord:
+        from aether_deploy.lab.system.judging import part_records
+
+        before = self.processes()
+        strike = strike_of(fault, self.platform.estate, before, self._in_effect)
+        if fault.kind != "mend":
+            tell("members settle, and every client gets its turn")
+            wait([desk.do(desk.member.settle, _SETTLE_SECS) for desk in self._desks])
+        self._watch.prepare()
+        at = self.clock()
+        self._strike(fault, strike, at)
+        expectation = self._expecting.expect(
+            fault,
+            hit=strike.hit,
+            processes=before,
+            parts=self._watch.parts,
+            in_effect=[each.fault for each in self._in_effect if each.at != at],
+            earlier=self._faults,
+        )
+        measured = self._watch.observe(at, expectation, most_secs=most_secs, tell=tell)
+        record = FaultRecord(
+            fault=str(fault),
+            failure=expectation.failure,
+            at=round(at, 3),
+            until=round(self.clock(), 3),
+            hit=tuple(each.address for each in strike.hit),
+            parts=part_records(expectation, measured, resolutions=self._watch.resolutions),
+        )
+        self._faults.append(record)
+        return record
+
+    def _strike(self, fault: LabFault, strike: Strike, at: float) -> None:
+        """Do it everywhere at once; what was done counts, even where a member could not do its part."""
+        if fault.kind == "mend":
+            self._in_effect = [each for each in self._in_effect if each not in strike.ends]
+        else:
+            self._in_effect.append(FaultInEffect(fault, at, frozenset(each.address for each in strike.hit)))
+        mends = fault.kind == "mend"
+        for pair in strike.cut:
+            (self._network.join if mends else self._network.cut)(pair)
+        done = [
+            desk.do(member.join if mends else member.cut, pair)
+            for pair in strike.cut
+            for desk in self._desks
+            for member in (desk.member,)
+        ]
+        for desk in self._desks:
+            names = [each.address for each in strike.hit if each.member == desk.member.name]
+            if names:
+                done.append(desk.do(_doing(fault, desk.member), names))
+        wait(done)
+        for each in done:
+            each.result()
+
+
+_NOTHING = "nothing of this description can run here{reasons}\n  fix: describe components, worlds or services"
+
+
+def _doing(fault: LabFault, member: Member) -> Callable[[Iterable[str]], None]:
+    does: Any = {"mend": member.mend, "freeze": member.freeze}.get(fault.kind, member.kill)
+    return does  # type: ignore[no-any-return]
+
+
+def _member_record(desk: Desk) -> MemberRecord:
+    processes = tuple(desk.member.processes())
+    return MemberRecord(
+        name=desk.member.name,
+        kind=desk.member.kind,
+        boot_secs=round(desk.boot_secs or 0.0, 3),
+        memory_mb=memory_mb(desk.member.pids()),
+        processes=processes,
+    )
+
+
+def _uses(platform: Platform) -> dict[str, tuple[str, ...]]:
+    """Return what each workload uses anywhere, in the order of the file."""
+    found: dict[str, dict[str, None]] = {}
+    for view in platform.entries:
+        for code in view.regions:
+            config = platform.expanded_in(view.at, code).config
+            for name in () if config is None else config.uses:
+                found.setdefault(view.name, {})[name] = None
+    return {name: tuple(used) for name, used in found.items()}

@@ -1,0 +1,400 @@
+"""The page about losing a region: true to what is analysed, decided and rendered, and every command of it runs."""
+
+import os
+import re
+import shlex
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from aether_deploy.cli.main import run
+from aether_deploy.delivery.loading import Judgement, read_description
+from aether_deploy.gitops.disaster.layer import layer_text
+from aether_deploy.gitops.disaster.loss import RegionLoss, losses_of
+from aether_deploy.gitops.disaster.page import page_text
+from aether_deploy.gitops.disaster.steps import gone_steps, lost_steps, returned_steps
+from aether_deploy.gitops.pieces import RenderedCluster
+from aether_deploy.gitops.render import render_clusters, render_tree
+from aether_deploy.gitops.runbooks import runbook_units
+from aether_deploy.infrastructure.recovery import recovery_of
+from aether_deploy.platform.config import Platform
+from tests.cli_cases import ROOT, CommandLine
+from tests.component_cases import clusters_of, component_of, every_example, platform_of
+from tests.kubectl import COMMAND, find_kubectl
+from tests.real import need
+
+EXAMPLE = ROOT / "examples/three-regions/aether.yaml"
+REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+ENGINES = {
+    "argocd": (),
+    "argocd, a piece for each workload": (("gitops.split", "workload"),),
+    "flux": (("gitops.engine", "flux"), ("gitops.argocd", "null")),
+    "no engine": (("gitops", "null"),),
+}
+
+
+@pytest.fixture
+def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path, capsys)
+
+
+@cache
+def judged(engine: str = "argocd", *, environment: str = "prod", layer: str = "") -> Judgement:
+    """Return the example, with a file on top of it if one is named; it must have no fault."""
+    files = [str(EXAMPLE), *([layer] if layer else [])]
+    found = read_description(files, list(ENGINES[engine])).evaluate([environment])
+    assert not found.failed, found.problems
+    return found
+
+
+def platform(engine: str = "argocd", *, environment: str = "prod") -> Platform:
+    return judged(engine, environment=environment).platforms[0]
+
+
+def page(of: Platform) -> str:
+    return page_text(of, losses_of(of))
+
+
+def losses() -> dict[str, RegionLoss]:
+    return {loss.code: loss for loss in losses_of(platform())}
+
+
+# --- what it covers
+
+
+@pytest.mark.parametrize("environment", ["prod", "staging", "dev"])
+def test_each_environment_has_one_page_that_covers_every_region_of_it(environment: str) -> None:
+    here = platform(environment=environment)
+    (unit,) = runbook_units(here)
+    (file,) = [each for each in unit.files if each.path == "disaster-recovery.md"]
+    codes = [region.code for region in here.regions if region.enabled]
+
+    assert unit.path == f"{environment}/runbooks"
+    assert re.findall(r"^## (\S+) is lost$", file.text, re.MULTILINE) == codes
+    for name in (each.name for each in here.components if each.enabled):
+        assert len(re.findall(rf"^\| {name} \|", file.text, re.MULTILINE)) == len(codes)
+
+
+def test_one_region_without_components_has_no_page(tmp_path: Path) -> None:
+    example = ROOT / "examples/one-region/aether.yaml"
+
+    assert run(["render", "-q", str(example), "-o", str(tmp_path)]) == 0
+    assert not list(tmp_path.rglob("runbooks"))
+
+
+def test_where_nothing_else_runs_people_wait() -> None:
+    (loss,) = losses_of(platform(environment="dev"))
+
+    assert [title for title, _ in lost_steps(loss)] == ["See that us-east-1 is lost", "Wait"]
+    assert layer_text(loss) == ""
+
+
+def test_equal_descriptions_give_equal_pages() -> None:
+    again = read_description([str(EXAMPLE)]).evaluate(["prod"]).platforms[0]
+
+    assert page(again) == page(platform())
+
+
+# --- true to the analysis and the decision
+
+
+@every_example
+def test_a_kind_says_what_to_do_where_the_analysis_asks_for_somebody(kind: str, title: str) -> None:
+    here = platform_of(kind, title)
+    component = component_of(kind, title)
+    for loss in losses_of(here):
+        cell = None if loss.row is None else loss.row.cells.get(component.name)
+        human = [each.human for each in cell.impact.effects if each.human] if cell is not None else []
+        recovery = recovery_of(component, here.estate, loss.code)
+
+        assert bool(recovery.lost) == bool(human), (loss.code, human)
+
+
+@every_example
+def test_what_a_recovery_names_is_rendered(kind: str, title: str) -> None:
+    here = platform_of(kind, title)
+    component = component_of(kind, title)
+    for loss in losses_of(here):
+        recovery = recovery_of(component, here.estate, loss.code)
+        there = next(each for each in clusters_of(kind, title) if each.cluster.site.cluster == loss.cluster)
+        names = {(each.kind, each.name) for each in there.cluster.manifests}
+
+        assert {("StatefulSet", name) for name in recovery.fenced} <= names
+        assert {("CronJob", name) for name in (*recovery.at_once, *recovery.still)} <= names
+
+
+def test_losses_and_times_are_those_of_the_analysis() -> None:
+    text = page(platform())
+    for loss in losses().values():
+        assert loss.row is not None
+        for name, cell in loss.row.cells.items():
+            for effect in cell.impact.effects:
+                (row,) = re.findall(rf"^## {loss.code} is lost$.*?^(\| {name} \|.*?)$", text, re.MULTILINE | re.DOTALL)
+                assert effect.note in row
+                assert effect.loss is None or effect.loss.text in row
+
+
+@pytest.mark.parametrize("lost", REGIONS)
+def test_players_go_where_the_router_sends_them(lost: str, cli: CommandLine) -> None:
+    asked = cli("route", str(EXAMPLE), "--preferred", lost, "--down", lost, "-q")
+    (sent,) = re.findall(rf"Whoever was in {lost} is sent to (\S+)", page(platform()))
+
+    assert asked.out.split()[:2] == ["failover", sent]
+
+
+def test_who_may_be_nowhere_else_is_told_so() -> None:
+    text = page(platform())
+
+    assert text.count("under the residency rule `eu-players` may be nowhere else") == 1
+    assert "eu-players" not in text.partition("## eu-west-1 is lost")[0]
+
+
+# --- the order of things
+
+
+def test_nothing_takes_the_place_of_a_region_that_may_still_write() -> None:
+    titles = [title for title, _ in lost_steps(losses()["us-east-1"])]
+
+    assert titles == [
+        "See that us-east-1 is lost",
+        "Publish what holds without us-east-1",
+        "See that us-east-1 takes no more writes",
+        "Let another region take the place of accounts",
+        "Let another region take the place of events",
+        "Let another region take the place of assets",
+        "Look",
+    ]
+
+
+def test_players_come_back_last() -> None:
+    titles = [title for title, _ in returned_steps(losses()["us-east-1"])]
+
+    assert titles == [
+        "Let the engine start what was taken away",
+        "Bring accounts back",
+        "Bring events back",
+        "Bring assets back",
+        "Have Jobs set right what is left",
+        "Send players there again",
+    ]
+
+
+def test_a_standby_that_goes_for_good_is_let_go_of() -> None:
+    assert "Let go of accounts there" in [title for title, _ in gone_steps(losses()["eu-west-1"])]
+    assert "Let go of accounts there" not in [title for title, _ in gone_steps(losses()["us-east-1"])]
+
+
+# --- the layer that is published meanwhile
+
+
+def on_top(code: str, folder: Path) -> Platform:
+    """Return the platform with the layer of a lost region on top."""
+    (folder / "lost.yaml").write_text(layer_text(losses()[code]), "utf-8")
+    found = read_description([str(EXAMPLE), str(folder / "lost.yaml")]).evaluate(["prod"])
+    assert not found.failed, found.problems
+    return found.platforms[0]
+
+
+@pytest.mark.parametrize("lost", REGIONS)
+def test_a_layer_is_sound_and_no_player_is_sent_to_the_lost_region(lost: str, tmp_path: Path) -> None:
+    without = on_top(lost, tmp_path)
+
+    tree, _ = render_tree([without])
+    (served,) = [
+        file
+        for unit in tree.units
+        for file in unit.files
+        if unit.cluster == next(each.cluster for each in without.regions if each.code != lost)
+        and file.path == "aether-prod/router/configmap-config.yaml"
+    ]
+    assert f'"{lost}":"hard"' in served.text.replace(" ", "").replace('\\"', '"')
+
+
+def test_jobs_that_would_undo_what_people_do_keep_still(tmp_path: Path) -> None:
+    for rendered in render_clusters([on_top("us-east-1", tmp_path)], {}):
+        found = [each for each in rendered.cluster.manifests if each.kind == "CronJob"]
+        jobs = {each.name: each.body["spec"].get("suspend") for each in found}
+        assert jobs["events-streams"] is True
+        assert jobs["sessions-cluster"] is not True
+
+
+def test_who_called_a_lost_region_calls_another_one(tmp_path: Path) -> None:
+    def called(rendered: list[RenderedCluster]) -> str:
+        (there,) = [each for each in rendered if each.cluster.site.cluster == "ap-south-1"]
+        (host,) = [
+            each.body["spec"]["externalName"]
+            for each in there.cluster.manifests
+            if (each.kind, each.name) == ("Service", "matchmaking")
+        ]
+        return str(host)
+
+    assert called(render_clusters([platform()], {})) == "matchmaking.eu-west-1.example.com"
+    assert called(render_clusters([on_top("eu-west-1", tmp_path)], {})) == "matchmaking.us-east-1.example.com"
+
+
+# --- its commands
+
+
+class Asked(NamedTuple):
+    """One call of kubectl on the page, as far as it names something."""
+
+    cluster: str
+    namespace: str
+    words: list[str]
+
+
+def commands(text: str) -> str:
+    """Return every command of a page, one after the other."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    return "".join(textwrap.dedent(block) for block in blocks)
+
+
+def asked_of_kubectl(text: str) -> Iterator[Asked]:
+    for line in commands(text).replace("\\\n", " ").splitlines():
+        if line.startswith("kubectl --context ") and " -n " in line:
+            _, _, cluster, _, namespace, *words = shlex.split(line)
+            yield Asked(cluster, namespace, words)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_object_that_commands_name_is_rendered_there(engine: str) -> None:
+    here = platform(engine)
+    rendered = {each.cluster.site.cluster: each for each in render_clusters([here], {})}
+    known = {
+        (cluster, manifest.namespace, manifest.kind.lower(), manifest.name)
+        for cluster, each in rendered.items()
+        for manifest in each.cluster.manifests
+    }
+    calls = [each for each in asked_of_kubectl(page(here)) if each.namespace.startswith("aether-")]
+    named = {
+        (each.cluster, each.namespace, *word.removeprefix("--from=").split("/"))
+        for each in calls
+        for word in each.words
+        if re.fullmatch(r"(--from=)?[a-z]+/[a-z0-9-]+", word)
+    }
+
+    assert {each.cluster for each in calls} == set(rendered)
+    assert {kind for _, _, kind, _ in named} == {"cronjob", "statefulset"}
+    assert named <= known
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_members_that_commands_choose_are_rendered_there(engine: str) -> None:
+    here = platform(engine)
+    labels = {
+        (each.cluster.site.cluster, label)
+        for each in render_clusters([here], {})
+        for manifest in each.cluster.manifests
+        if manifest.kind == "StatefulSet"
+        for label in manifest.body["spec"]["template"]["metadata"]["labels"].items()
+    }
+    chosen = {
+        (cluster, tuple(label.split("=")))
+        for cluster, selector in re.findall(r"^ *on (\S+) (aether\.io\S+)", page(here), re.MULTILINE)
+        for label in selector.split(",")
+    }
+
+    assert {cluster for cluster, _ in chosen} == {"us-east-1", "dublin"}
+    assert chosen <= labels
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_engine_that_is_held_is_the_one_that_applies_and_is_let_go_again(engine: str) -> None:
+    here = platform(engine)
+    text = page(here)
+    objects = [
+        yaml.safe_load(file.text)["metadata"]["name"]
+        for unit in render_tree([here])[0].units
+        if "/engine/" in unit.path
+        for file in unit.files
+        if file.kind in ("Kustomization", "ApplicationSet") and file.name
+    ]
+    held = re.findall(r"annotate application (\S+) \S+=true", text) + re.findall(
+        r"kubectl --context us-east-1 -n flux-system patch \S+ (\S+) .*true", text
+    )
+    let_go = re.findall(r"annotate application (\S+) \S+-$", text, re.MULTILINE) + re.findall(
+        r"kubectl --context us-east-1 -n flux-system patch \S+ (\S+) .*false", text
+    )
+
+    assert held == let_go
+    assert bool(held) == (engine != "no engine")
+    assert all(any(name == each or name.startswith(f"{each}-us-east-1") for each in objects) for name in held)
+    assert ("kubectl --context dublin apply --server-side -k deploy/" in text) == (engine == "no engine")
+
+
+STANDS_IN = """\
+#!/bin/bash
+# Has the real kubectl read every word, up to where a program of the pod begins; says that pods are there.
+printf '%s\\n' "$*" >> "$LOG"
+case "$*" in
+  *" get pod -l "*) echo pod/member-0; exit ;;
+esac
+words=()
+for word in "$@"; do [ "$word" = -- ] && break; words+=("$word"); done
+exec "$KUBECTL" "${words[@]}" --help > /dev/null
+"""
+ANSWERS = '#!/bin/sh\nprintf \'%s %s\\n\' "$(basename "$0")" "$*" >> "$LOG"\necho \'{"config": {}}\'\n'
+
+
+def run_commands(text: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run commands in bash with programs that stand in for those that reach clusters; return what they were asked."""
+    kubectl = need(find_kubectl(), "kubectl", COMMAND)
+    for name in ("kubectl", "nats", "curl", "jq", "aws", "aether-deploy"):
+        program = folder / name
+        reads = "cat > /dev/null\n" if name == "jq" else ""
+        program.write_text(STANDS_IN if name == "kubectl" else ANSWERS + reads)
+        program.chmod(0o755)
+    (folder / "deploy/prod/runbooks").mkdir(parents=True)
+    for loss in losses().values():
+        (folder / f"deploy/prod/runbooks/lost-{loss.code}.yaml").write_text(layer_text(loss))
+    log = folder / "log"
+    log.touch()
+    environment = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "KUBECTL": kubectl,
+        "LOG": str(log),
+        "KUBECONFIG": os.devnull,
+    }
+    script = f"set -eu -o pipefail\n{text}"
+    done = subprocess.run(
+        ["bash"], input=script, capture_output=True, text=True, env=environment, cwd=folder, check=False
+    )
+    return done, log.read_text().splitlines()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("engine", ["argocd", "flux", "no engine"])
+def test_every_command_runs_and_kubectl_knows_all_words(engine: str, tmp_path: Path) -> None:
+    text = commands(page(platform(engine)))
+
+    done, asked = run_commands(text, tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len([line for line in asked if line.startswith("--context")]) > 20
+    assert any(line.startswith("nats --context events stream rm -f MATCHES") for line in asked)
+    assert any(" -- curl --fail" in line and "standby_cluster" in line for line in asked)
+
+
+@pytest.mark.real
+def test_a_word_that_kubectl_does_not_know_is_found(tmp_path: Path) -> None:
+    done, _ = run_commands("kubectl --context a -n b scale statefulset/c --replica=0\n", tmp_path)
+
+    assert done.returncode != 0
+    assert "unknown flag: --replica" in done.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_aether_deploy_knows_every_verb_and_option_of_its_commands(engine: str, cli: CommandLine) -> None:
+    text = commands(page(platform(engine)))
+    lines = dict.fromkeys(line for line in text.splitlines() if line.startswith("aether-deploy "))
+
+    assert len(lines) == 2 * (len(REGIONS) + 1)
+    for line in lines:
+        ended = cli(*shlex.split(line)[1:], "-h")
+        assert (ended.code, ended.err) == (0, ""), line

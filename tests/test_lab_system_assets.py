@@ -1,0 +1,259 @@
+"""A store and edges in a lab: what their clients see when servers end, hang, or no longer reach each other."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from aether_deploy.lab.edge.programs import find_nginx
+from aether_deploy.lab.programs import MissingProgramsError
+from aether_deploy.lab.seaweedfs.programs import find_weed
+from aether_deploy.lab.system.faults import parse_fault
+from aether_deploy.lab.system.member import Member, Probe
+from aether_deploy.lab.system.members import edge, object_store
+from aether_deploy.lab.system.members.edge import EdgeMember, EdgePaths, paths_of
+from aether_deploy.lab.system.members.object_store import ObjectStoreMember
+from aether_deploy.lab.system.network import Network
+from aether_deploy.lab.system.system import LabSystem
+from aether_deploy.platform.config import Platform
+from tests.analysis_cases import THREE_REGIONS, platform_of
+from tests.edge_cases import policy
+from tests.lab_system_scenes import ASSETS
+from tests.real import miss
+from tests.rule_case import DIGEST
+
+SHIELDED = "    shield: us\n"
+PROVIDED = f"""
+  - name: archive
+    kind: object_store
+    provider: aws
+    regions: [us]
+    url: https://s3.us-east-1.amazonaws.com
+    signing_region: us-east-1
+    buckets: [{{name: replays, public_prefixes: [public/]}}]
+  - {{name: pages, kind: edge, image: "nginx:1.31.3@{DIGEST}", origin: archive/replays, hostname: pages.example.com}}
+"""
+WITHIN_SECS = 20.0
+
+
+def described(*more: str) -> Platform:
+    return platform_of(THREE_REGIONS, "components:", ASSETS, *more)
+
+
+def need_programs() -> None:
+    try:
+        find_nginx()
+        find_weed()
+    except MissingProgramsError as error:
+        miss(str(error))
+
+
+# --- without a program
+
+
+def test_clients_ask_for_what_is_never_kept_and_for_what_is_kept_longest() -> None:
+    assert paths_of(policy()) == EdgePaths("/public/aether-lab-new", "/public/build/aether-lab-kept")
+
+
+def test_where_everything_is_kept_nobody_asks_for_something_new() -> None:
+    classes = [{"name": "all", "match": "/public/", "ttl_secs": 60}]
+
+    assert paths_of(policy(cache_classes=classes)) == EdgePaths(None, "/public/aether-lab-kept")
+
+
+def test_a_class_above_all_that_is_open_counts_below_it() -> None:
+    classes = [{"name": "all", "match": "/", "ttl_secs": 60}]
+
+    assert paths_of(policy(cache_classes=classes)) == EdgePaths(None, "/public/aether-lab-kept")
+
+
+def test_where_nothing_is_kept_all_that_is_asked_is_new() -> None:
+    assert paths_of(policy(cache_classes=[])) == EdgePaths("/public/aether-lab-new", None)
+
+
+def test_what_providers_run_is_left_out_with_the_reason() -> None:
+    system = platform_of(THREE_REGIONS, "components:", PROVIDED)
+
+    assert (object_store.left_out_of(system), edge.left_out_of(system)) == (
+        ["archive (object_store): aws runs it, and nothing of it is here"],
+        ["pages (edge): its origin archive does not run here"],
+    )
+
+
+# --- real ones
+
+
+class Stage:
+    """A store and its edges, booted one after the other."""
+
+    def __init__(self, store: ObjectStoreMember, cdn: EdgeMember, network: Network) -> None:
+        self.store, self.cdn, self.network = store, cdn, network
+        self.probes = {f"{each.member} {each.part}": each for each in (*store.probes(), *cdn.probes())}
+        self.number = 0
+
+    def writes(self, name: str) -> bool:
+        self.number += 1
+        return _works(lambda: self.probes[name].write(self.number))
+
+    def reads(self, name: str) -> bool:
+        return _works(self.probes[name].read)
+
+    def back(self, name: str) -> bool:
+        deadline = time.monotonic() + WITHIN_SECS
+        while not self.writes(name):
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+
+def _works(asks: Callable[[], object]) -> bool:
+    with contextlib.suppress(Exception):
+        asks()
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    need_programs()
+    system, network = described(SHIELDED), Network()
+    with contextlib.closing(network):
+        (store,), (cdn,) = object_store.members_of(system, network), edge.members_of(system, network)
+        assert isinstance(store, ObjectStoreMember)
+        assert isinstance(cdn, EdgeMember)
+        with store, cdn:
+            stage = Stage(store, cdn, network)
+            yield stage
+            store.check()
+            cdn.check()
+
+
+def addresses(member: Member, region: str) -> list[str]:
+    return [each.address for each in member.processes() if each.region == region]
+
+
+@pytest.mark.real
+def test_a_pod_stands_in_a_zone_of_its_region_and_leads_its_part(stage: Stage) -> None:
+    told = {(each.address, each.datacenter): each.leads for each in (*stage.store.processes(), *stage.cdn.processes())}
+
+    assert told == {
+        ("us/assets-us-0", "us-a"): ("objects",),
+        ("eu/assets-eu-0", "eu-a"): ("eu",),
+        **{
+            (f"{code}/cdn-{place}", f"{code}-{zone}"): ()
+            for code in ("us", "eu", "ap")
+            for place, zone in enumerate("ab")
+        },
+    }
+    assert all(each.pid for each in (*stage.store.processes(), *stage.cdn.processes()))
+
+
+@pytest.mark.real
+def test_the_loss_of_the_region_that_takes_writes_leaves_its_copies(stage: Stage) -> None:
+    assert all(stage.writes(name) for name in ("assets objects", "cdn us", "cdn eu", "cdn ap"))
+    kept = stage.number - 3
+    for member in (stage.store, stage.cdn):
+        member.kill(addresses(member, "us"))
+    during = {
+        "objects written": stage.writes("assets objects"),
+        "objects read": stage.reads("assets objects"),
+        "copy read": stage.reads("assets eu"),
+        "us asked": stage.writes("cdn us") or stage.reads("cdn us"),
+        "eu fetches": stage.writes("cdn eu"),
+        "ap fetches": stage.writes("cdn ap"),
+    }
+    for member in (stage.store, stage.cdn):
+        member.mend(addresses(member, "us"))
+
+    assert during == {
+        "objects written": False, "objects read": True, "copy read": True, "us asked": False, "eu fetches": True,
+        "ap fetches": True,
+    }  # fmt: skip
+    assert stage.back("assets objects")
+    assert stage.back("cdn us")
+    assert stage.probes["assets objects"].missing([kept, stage.number - 1]) == []
+
+
+@pytest.mark.real
+def test_objects_that_are_not_there_are_told(stage: Stage) -> None:
+    assert stage.writes("assets objects")
+
+    assert stage.probes["assets objects"].missing([stage.number, 10**9]) == [10**9]
+
+
+@pytest.mark.real
+def test_readers_of_a_copy_that_is_gone_take_the_next_one(stage: Stage) -> None:
+    stage.store.kill(addresses(stage.store, "eu"))
+    during = stage.reads("assets eu"), stage.writes("assets objects"), stage.writes("cdn eu")
+    stage.store.mend(addresses(stage.store, "eu"))
+
+    assert during == (True, True, True)
+    assert [each.state for each in stage.store.processes()] == ["running", "running"]
+
+
+@pytest.mark.real
+def test_a_pod_that_hangs_is_left_by_its_service_and_comes_back(stage: Stage) -> None:
+    first = addresses(stage.cdn, "ap")[0]
+    stage.cdn.freeze([first])
+    states = {each.address: each.state for each in stage.cdn.processes()}
+    during = stage.writes("cdn ap"), stage.reads("cdn ap")
+    stage.cdn.mend([first])
+
+    assert states[first] == "frozen"
+    assert during == (True, True)
+    assert {each.state for each in stage.cdn.processes()} == {"running"}
+
+
+@pytest.mark.real
+def test_what_is_kept_is_answered_without_any_origin(stage: Stage) -> None:
+    stage.store.kill([*addresses(stage.store, "us"), *addresses(stage.store, "eu")])
+    during = {name: (stage.writes(name), stage.reads(name)) for name in ("cdn us", "cdn eu")}
+    stage.store.mend([*addresses(stage.store, "us"), *addresses(stage.store, "eu")])
+
+    assert during == {"cdn us": (False, True), "cdn eu": (False, True)}
+    assert stage.back("cdn us")
+    assert stage.back("cdn eu")
+
+
+@pytest.mark.real
+def test_a_copy_gets_what_it_missed_once_regions_reach_each_other_again(stage: Stage) -> None:
+    pair = frozenset(("us", "eu"))
+    copy: Probe = stage.probes["assets eu"]
+    stage.network.cut(pair)
+    wrote = stage.writes("assets objects"), stage.reads("assets eu"), stage.writes("cdn us")
+    stage.network.join(pair)
+
+    assert wrote == (True, True, True)
+    assert _works(copy.read)
+
+
+# --- with everything around them
+
+
+def verdicts(lab: LabSystem, fault: str) -> dict[str, str]:
+    record = lab.fault(parse_fault(fault))
+    return {f"{each.member} {each.part}": f"{each.verdict}: {each.says}" for each in record.parts}
+
+
+def broken(lab: LabSystem, faults: Sequence[str]) -> dict[str, dict[str, str]]:
+    found = {fault: verdicts(lab, fault) for fault in faults}
+    return {
+        fault: {part: says for part, says in told.items() if not says.startswith("held")}
+        for fault, told in found.items()
+    }
+
+
+@pytest.mark.real
+@pytest.mark.failover
+def test_every_prediction_about_store_and_edges_holds() -> None:
+    need_programs()
+    faults = [
+        "zone=us-a", "mend=all", "region=us", "mend=all", "region=eu", "mend=all", "cut=us,eu", "mend=all",
+        "kill=assets", "mend=all", "freeze=us/assets-us-0", "mend=all", "kill=eu/cdn-0", "mend=all",
+    ]  # fmt: skip
+
+    with LabSystem(described(SHIELDED)) as lab:
+        found = broken(lab, faults)
+
+    assert {fault: told for fault, told in found.items() if told} == {}

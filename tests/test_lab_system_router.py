@@ -1,0 +1,150 @@
+"""The router in a lab: what it is told, whom it sends players to, and that whoever it names really answers."""
+
+import json
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aether_deploy.lab.system.asking import Secured, ask
+from aether_deploy.lab.system.member import Member
+from aether_deploy.lab.system.members import router, service
+from aether_deploy.lab.system.network import Network, Server
+from aether_deploy.platform.config import Platform
+from aether_deploy.routing.router_config import RouterConfig
+from tests.lab_workload_cases import (
+    FAR,
+    NEAR,
+    ROUTING,
+    SERVICES,
+    addresses,
+    answers,
+    booted,
+    holds,
+    platform_of,
+    probe_of,
+    wait_for,
+)
+
+PAIR = frozenset((NEAR, FAR))
+
+
+@pytest.fixture(scope="module")
+def platform() -> Platform:
+    return platform_of(SERVICES, ROUTING)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture(scope="module")
+def members(platform: Platform, network: Network) -> Iterator[dict[str, Member]]:
+    found = [*router.members_of(platform, network), *service.members_of(platform, network)]
+    with booted(network, *found):
+        yield {each.name: each for each in found}
+
+
+def sent_to(network: Network, at: str, preferred: str) -> str:
+    """Return where a router of a region sends a player."""
+    told = ask(network.find(Server("router", at, "http")), f"/v1/route?preferred={preferred}", within_secs=5)
+    return str(json.loads(told)["region"])
+
+
+def told_to(member: Member, network: Network, platform: Platform) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is rendered for a router, and what one is told here."""
+    (entry,) = [each for each in platform.directed if each.view.name == "router"]
+    config = platform.expanded_in(entry.view.at, FAR).config
+    assert config is not None
+    assert isinstance(member, router.RouterMember)
+    return json.loads(config.config_files[0].text or ""), member.told(
+        FAR, network.find(Server("router", "", "self-check"))
+    )
+
+
+def test_a_router_is_told_what_is_rendered_with_addresses_of_this_machine(
+    members: dict[str, Member], network: Network, platform: Platform
+) -> None:
+    rendered, told = told_to(members["router"], network, platform)
+
+    RouterConfig.from_values(told)
+    for each in told["regions"]:
+        at = network.reach(FAR, Server("gateway", each["code"], "https"))
+        assert each.pop("probe") == f"https://{at}/readyz"
+    for each in rendered["regions"]:
+        each.pop("probe")
+    assert told.pop("self_check").startswith("tcp://localhost:")
+    assert rendered.pop("self_check") == "https://status.example.com/"
+    assert told == rendered
+
+
+def test_players_of_a_lost_region_are_sent_to_the_next_and_come_back(
+    members: dict[str, Member], network: Network
+) -> None:
+    gateway = members["gateway"]
+    near, far = probe_of(members["router"], NEAR), probe_of(members["router"], FAR)
+
+    before = sent_to(network, FAR, NEAR), holds(near.read)
+    gateway.kill(addresses(gateway, NEAR))
+    at_once = answers(near.read), holds(far.read)
+    wait_for("every router to send players elsewhere", lambda: all(_misses(network, at) for at in (NEAR, FAR)))
+    meanwhile = sent_to(network, NEAR, NEAR), sent_to(network, FAR, NEAR), holds(near.read)
+    gateway.mend(addresses(gateway, NEAR))
+    wait_for("players to be sent home", lambda: sent_to(network, NEAR, NEAR) == NEAR)
+
+    assert before == (NEAR, True)
+    assert at_once == (False, True)
+    assert meanwhile == (FAR, FAR, True)
+    assert holds(near.read)
+
+
+def test_players_whose_region_has_no_router_left_ask_that_of_the_next(members: dict[str, Member]) -> None:
+    routers = members["router"]
+    near = probe_of(routers, NEAR)
+    lost = addresses(routers, NEAR)
+
+    routers.kill(lost)
+    without = holds(near.read)
+    routers.kill(addresses(routers, FAR))
+    without_any = answers(near.read)
+    routers.mend(addresses(routers))
+    wait_for("routers to be back", lambda: answers(near.read))
+
+    assert (without, without_any) == (True, False)
+
+
+def test_a_cut_hides_the_other_region_from_a_router_and_no_player_from_his_own(
+    members: dict[str, Member], network: Network
+) -> None:
+    near = probe_of(members["router"], NEAR)
+    network.cut(PAIR)
+    try:
+        wait_for("each router to miss the other region", lambda: all(_misses(network, at) for at in (NEAR, FAR)))
+        own = [sent_to(network, at, at) for at in (NEAR, FAR)], holds(near.read)
+    finally:
+        network.join(PAIR)
+    wait_for("a router of each region to see both", lambda: not any(_misses(network, at) for at in (NEAR, FAR)))
+
+    assert own == ([NEAR, FAR], True)
+
+
+def _misses(network: Network, at: str) -> bool:
+    """Return whether each router of a region misses another region."""
+    told = [
+        json.loads(ask(network.find(Server("router", at, "http", number)), "/v1/regions", within_secs=5))["regions"]
+        for number in (1, 2)
+    ]
+    return all(any(each["health"] == "unhealthy" for each in regions) for regions in told)
+
+
+def test_a_router_trusts_who_vouches_for_the_entry_and_nobody_else(
+    network: Network, members: dict[str, Member]
+) -> None:
+    trusted = ssl.create_default_context(cafile=network.noted(service.authority_word("gateway")))
+    at = network.find(Server("gateway", NEAR, "https"))
+
+    assert ask(at, "/readyz", within_secs=5, secured=Secured(trusted, "play.example.com"))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        ask(at, "/readyz", within_secs=5, secured=Secured(ssl.create_default_context(), "play.example.com"))

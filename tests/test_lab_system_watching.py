@@ -1,0 +1,389 @@
+"""What clients saw, from the times of their acknowledgements; and clients that run."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from aether_deploy.lab.system.expecting import Expectation
+from aether_deploy.lab.system.judging import judge
+from aether_deploy.lab.system.measuring import MARGIN_SECS, QUIET_SECS, Seen, Stall, is_settled, measure
+from aether_deploy.lab.system.member import Probe
+from aether_deploy.lab.system.network import Network
+from aether_deploy.lab.system.parts import Part, part_of
+from aether_deploy.lab.system.record import Measured, Predicted
+from aether_deploy.lab.system.watching import KEEN_SECS, Watch
+from aether_deploy.lab.system.yardstick import ANSWER_SECS, Yardstick
+
+EXACT = 1.1
+AT, UNTIL = 100.0, 130.0
+
+
+def steady(begin: float, end: float, step: float = 0.1) -> list[float]:
+    """Return acknowledgements in even steps."""
+    return [begin + step * place for place in range(round((end - begin) / step))]
+
+
+def saw(*spans: tuple[float, float], extra: Sequence[float] = (), reads: Sequence[tuple[float, bool]] = ()) -> Measured:
+    times = sorted([*(each for span in spans for each in steady(*span)), *extra])
+    return measure(
+        Seen(acknowledged=times, reads=reads, total=len(times)), at=AT, until=UNTIL, resolution=EXACT, lost=0
+    )
+
+
+def test_writes_that_went_on_have_held() -> None:
+    found = saw((90, 130))
+
+    assert (found.outcome, found.readable) == ("holds", True)
+    assert found.stopped_secs == pytest.approx(0.1, abs=0.02)
+    assert found.watched_secs == 30.0
+
+
+def test_a_stop_begins_with_the_fault_and_ends_with_the_first_write_after_it() -> None:
+    found = saw((90, 99.95), (107.4, 130))
+
+    assert found.outcome == "interrupted"
+    assert found.stopped_secs == pytest.approx(7.4, abs=0.01)
+
+
+def test_a_write_in_flight_that_is_acknowledged_after_the_fault_hides_no_stop() -> None:
+    found = saw((90, 99.95), (107.4, 130), extra=[100.02])
+
+    assert found.stopped_secs == pytest.approx(7.38, abs=0.01)
+
+
+def test_a_write_that_waited_through_the_stop_counts_when_it_was_acknowledged() -> None:
+    found = saw((90, 99.95), (105.0, 130))
+
+    assert found.stopped_secs == pytest.approx(5.0, abs=0.01)
+
+
+def test_a_stop_that_begins_later_is_measured_from_the_last_write_before_it() -> None:
+    found = saw((90, 110), (116, 130))
+
+    assert found.stopped_secs == pytest.approx(6.1, abs=0.02)
+
+
+def test_the_longest_of_several_stops_counts() -> None:
+    found = saw((90, 100), (102, 110), (114, 118), (120, 130))
+
+    assert found.stopped_secs == pytest.approx(4.1, abs=0.02)
+
+
+def test_a_wait_shorter_than_an_answer_is_no_stop() -> None:
+    found = saw((90, 104), (105, 130))
+
+    assert found.outcome == "holds"
+    assert found.stopped_secs == pytest.approx(1.1, abs=0.02)
+
+
+@pytest.mark.parametrize(("good", "outcome"), [(True, "read-only"), (False, "down")])
+def test_writes_that_are_not_back_are_told_apart_by_reads(good: bool, outcome: str) -> None:
+    found = saw((90, 100), reads=[(secs, good) for secs in steady(100, 130, 0.5)])
+
+    assert (found.outcome, found.stopped_secs, found.readable) == (outcome, None, good)
+
+
+def test_writes_that_went_away_again_are_not_back() -> None:
+    found = saw((90, 100), (105, 120))
+
+    assert (found.outcome, found.stopped_secs) == ("read-only", None)
+
+
+def test_reads_before_and_after_a_stop_do_not_speak_for_it() -> None:
+    reads = [(95.0, True), (101.0, False), (103.0, False), (105.0, True), (110.0, True), (120.0, True)]
+
+    found = saw((90, 100), (107, 130), reads=reads)
+
+    assert not found.readable
+
+
+def test_a_part_that_never_answered_is_down() -> None:
+    found = saw(reads=[(105.0, False)])
+
+    assert (found.outcome, found.acknowledged) == ("down", 0)
+
+
+def test_how_long_the_machine_stood_still_is_told_beside_the_stop() -> None:
+    times = [*steady(90, 104), *steady(107, 130)]
+    seen = Seen(acknowledged=times, reads=())
+
+    told = [
+        measure(seen, at=AT, until=UNTIL, resolution=EXACT, lost=None, stalls=stalls)
+        for stalls in ([Stall(104.5, 105.0), Stall(105.2, 107.0)], [Stall(90.0, 104.0), Stall(107.5, 120.0)])
+    ]
+
+    assert [(each.outcome, each.stalled_secs) for each in told] == [("interrupted", 2.3), ("interrupted", 0.1)]
+
+
+def test_no_stop_is_hidden_and_none_is_made_up() -> None:
+    """Of random lives of a part, the longest time without an acknowledgement is found by looking at every moment."""
+    seed = random.Random().randrange(2**32)
+    chance = random.Random(seed)
+    for _ in range(200):
+        times = sorted(chance.uniform(90, UNTIL) for _ in range(chance.randrange(60)))
+        after = [each for each in times if each > AT]
+        ends = [*after, UNTIL]
+        begins = [AT, *after]
+        longest = max(end - begin for begin, end in zip(begins, ends, strict=True))
+
+        found = measure(Seen(acknowledged=times, reads=(), total=0), at=AT, until=UNTIL, resolution=EXACT, lost=None)
+
+        last = UNTIL - begins[-1]
+        if last > EXACT:
+            assert found.outcome in ("read-only", "down"), f"seed {seed}"
+        else:
+            closed = max((end - begin for begin, end in zip(begins, after, strict=False)), default=0.0)
+            assert found.stopped_secs == pytest.approx(closed, abs=0.001), f"seed {seed}"
+            assert (found.outcome == "interrupted") == (closed > EXACT), f"seed {seed}"
+            assert closed <= longest, f"seed {seed}"
+
+
+# --- when a watch is over
+
+
+def settled(said: Predicted, *spans: tuple[float, float], now: float, open_: bool = False) -> bool:
+    times = [each for span in spans for each in steady(*span)]
+    return is_settled(Seen(acknowledged=times, reads=()), said, at=AT, now=now, resolution=EXACT, open_=open_)
+
+
+STOPS = Predicted(outcome="interrupted", best_secs=5.0, worst_secs=20.0)
+
+
+def test_what_is_to_hold_or_to_stay_away_is_watched_for_a_while() -> None:
+    for said in (Predicted(), Predicted(outcome="down"), Predicted(outcome="read-only")):
+        assert not settled(said, (90, 109), now=109.0)
+        assert settled(said, (90, 110), now=AT + QUIET_SECS)
+
+
+def test_what_stops_is_watched_until_it_is_back_and_stays() -> None:
+    assert not settled(STOPS, (90, 100), now=112.0)
+    assert not settled(STOPS, (90, 100), (111, 112), now=112.0)
+    assert settled(STOPS, (90, 100), (111, 115), now=115.0)
+
+
+def test_what_does_not_come_back_is_watched_until_all_times_are_over() -> None:
+    last = AT + 20 + EXACT + MARGIN_SECS
+
+    assert not settled(STOPS, (90, 100), now=last - 0.1)
+    assert settled(STOPS, (90, 100), now=last + 0.1)
+
+
+def test_what_is_mended_is_waited_for_though_nobody_says_how_long() -> None:
+    said = Predicted(outcome="interrupted", certain=False)
+
+    assert not settled(said, (90, 100), now=AT + 100)
+    assert settled(said, (90, 100), (198, 202), now=202.0)
+    assert settled(said, (90, 100), now=AT + 200)
+
+
+def test_a_pause_at_the_end_of_a_watch_is_not_taken_for_an_outage() -> None:
+    for said in (Predicted(), STOPS):
+        assert not settled(said, (90, 118.5), now=120.0)
+        assert settled(said, (90, 118.5), (120.0, 123.5), now=123.5)
+        assert settled(Predicted(), (90, 118.5), now=129.0)
+
+
+def test_what_nothing_was_said_of_is_waited_for_a_minute() -> None:
+    assert not settled(Predicted(), (90, 100), now=AT + 60, open_=True)
+    assert settled(Predicted(), (90, 100), now=AT + 65, open_=True)
+    assert settled(Predicted(), (90, 130), now=AT + 30, open_=True)
+
+
+# --- clients that run
+
+
+class _Switch(Probe):
+    """A part that can be turned off, and that loses what it is told to."""
+
+    def __init__(self, part: str = "", region: str | None = None) -> None:
+        self.member, self.part, self.region = "store", part, region
+        self.writes, self.reads, self.closed = True, True, 0
+        self.kept: list[int] = []
+        self.lost: set[int] = set()
+        self.threads: set[int] = set()
+
+    def write(self, number: int) -> None:
+        self.threads.add(threading.get_ident())
+        if not self.writes:
+            raise ConnectionError("refused")
+        self.kept.append(number)
+
+    def read(self) -> None:
+        self.threads.add(threading.get_ident())
+        if not self.reads:
+            raise ConnectionError("refused")
+
+    def missing(self, numbers: Sequence[int]) -> Sequence[int]:
+        self.threads.add(threading.get_ident())
+        return [each for each in numbers if each in self.lost]
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class _Copy(_Switch):
+    """A part that takes no writes."""
+
+    takes_writes = False
+
+    def write(self, number: int) -> None:
+        raise AssertionError("it takes no writes")
+
+
+@contextmanager
+def watched(*probes: Probe) -> Iterator[Watch]:
+    begun = time.monotonic()
+    watch = Watch(probes, lambda: time.monotonic() - begun)
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.close()
+
+
+def observed(watch: Watch, at: float, secs: float, said: Predicted | None = None) -> dict[Part, Measured]:
+    parts = dict.fromkeys(watch.parts, said or Predicted(outcome="interrupted", worst_secs=60.0))
+    return watch.observe(at, Expectation(failure="", parts=parts), most_secs=secs)
+
+
+def test_clients_see_what_stops_and_what_does_not() -> None:
+    begun = time.monotonic()
+    hit, spared, copy = _Switch("hit"), _Switch("spared"), _Copy("copy")
+    watch = Watch([hit, spared, copy], lambda: time.monotonic() - begun)
+    watch.start()
+    watch.prepare()
+    at = time.monotonic() - begun
+    hit.writes = hit.reads = copy.reads = False
+    timer = threading.Timer(2.0, lambda: setattr(hit, "writes", True))
+    timer.start()
+
+    found = observed(watch, at, 3.5)
+    watch.close()
+
+    assert {part.part: each.outcome for part, each in found.items()} == {
+        "hit": "interrupted", "spared": "holds", "copy": "down",
+    }  # fmt: skip
+    stopped = found[part_of(hit)].stopped_secs
+    assert stopped is not None
+    assert 2.0 <= stopped < 3.5
+    assert not found[part_of(hit)].readable
+    assert found[part_of(copy)].acknowledged == 0
+
+
+def test_each_client_keeps_to_one_thread_and_is_closed_there_once() -> None:
+    one, other = _Switch("one"), _Switch("other")
+
+    with watched(one, other) as watch:
+        watch.prepare()
+        observed(watch, 0.0, 0.3)
+
+    assert [len(each.threads) for each in (one, other)] == [1, 1]
+    assert one.threads.isdisjoint(other.threads)
+    assert [each.closed for each in (one, other)] == [1, 1]
+    assert threading.get_ident() not in one.threads | other.threads
+
+
+def test_what_is_gone_is_counted_once() -> None:
+    probe = _Switch()
+
+    with watched(probe) as watch:
+        watch.prepare()
+        probe.lost = {1, 2}
+        first = observed(watch, 0.0, 0.5)
+        second = observed(watch, 0.0, 0.5)
+
+    assert [each[part_of(probe)].lost for each in (first, second)] == [2, 0]
+
+
+def test_what_does_not_answer_is_not_asked_what_it_lost() -> None:
+    probe = _Switch()
+
+    with watched(probe) as watch:
+        watch.prepare()
+        probe.writes, probe.lost = False, {1}
+        time.sleep(1.5)
+        found = observed(watch, 0.2, 0.3)
+
+    assert found[part_of(probe)].lost is None
+
+
+def test_a_client_is_in_a_hurry_once_a_fault_is_near() -> None:
+    probe = _Switch()
+
+    with watched(probe) as watch:
+        watch.prepare()
+        before = len(probe.kept)
+        time.sleep(8 * KEEN_SECS)
+        hurried = len(probe.kept) - before
+
+    assert hurried >= 5  # and at leisure it would be 4 at most
+
+
+def test_outages_are_remembered_and_one_that_lasts_has_no_end() -> None:
+    probe = _Switch("a", "us")
+
+    with watched(probe) as watch:
+        watch.prepare()
+        probe.writes = False
+        time.sleep(2.2)
+        (lasting,) = watch.outages()
+        probe.writes = True
+        watch.prepare()
+        (over,) = watch.outages()
+
+    assert (lasting.member, lasting.part, lasting.region, lasting.end) == ("store", "a", "us", None)
+    assert over.begin == lasting.begin
+    assert over.end is not None
+    assert over.end - over.begin >= 2.2 - KEEN_SECS
+
+
+def test_a_machine_without_time_is_noticed_by_what_costs_nothing() -> None:
+    begun = time.monotonic()
+    probe = _Switch()
+    watch = Watch([probe], lambda: time.monotonic() - begun, beat=lambda: time.sleep(0.4))
+    watch.start()
+    watch.prepare()
+    at = time.monotonic() - begun
+    probe.writes = False
+    threading.Timer(1.8, lambda: setattr(probe, "writes", True)).start()
+
+    found = observed(watch, at, 2.5)[part_of(probe)]
+    watch.close()
+
+    assert found.stalled_secs > 0.7
+    assert judge(Predicted(), found, resolution=watch.resolutions[part_of(probe)]).verdict == "unmeasured"
+
+
+def test_a_yardstick_answers_at_once_and_hangs_nobody_once_it_is_gone() -> None:
+    with contextlib.closing(Network()) as network:
+        yardstick = Yardstick(network)
+        begun = time.monotonic()
+        for _ in range(5):
+            yardstick.ask()
+        took = time.monotonic() - begun
+        yardstick.close()
+        yardstick.close()
+        yardstick.ask()
+
+    assert took < 5 * ANSWER_SECS
+
+
+def test_a_part_that_hangs_keeps_nobody_from_ending() -> None:
+    class _Hanging(_Switch):
+        def write(self, number: int) -> None:
+            time.sleep(1.0)
+            raise TimeoutError
+
+    hanging, well = _Hanging("hanging"), _Switch("well")
+
+    with watched(hanging, well) as watch:
+        watch.prepare()
+        found = observed(watch, 0.0, 1.5)
+
+    assert found[part_of(well)].outcome == "holds"
+    assert hanging.closed == 1
