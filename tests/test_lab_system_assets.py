@@ -239,8 +239,7 @@ def verdicts(lab: LabSystem, fault: str) -> dict[str, str]:
 def broken(lab: LabSystem, faults: Sequence[str]) -> dict[str, dict[str, str]]:
     found = {fault: verdicts(lab, fault) for fault in faults}
     return {
-        fault: {part: says for part, says in told.items() if not says.startswith("held")}
-        for fault, told in found.items()
+        fault: {part: says for part, says in told.items() if says.startswith("broken")} for fault, told in found.items()
     }
 
 

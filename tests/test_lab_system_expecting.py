@@ -230,7 +230,8 @@ def test_who_fetches_from_a_process_that_ends_is_not_spoken_of(expecting: Expect
     found = expected(expecting, f"kill={hit.name}", hit=[hit], processes=PROCESSES, parts=PARTS)
 
     assert found.parts[OBJECTS].outcome == "interrupted"
-    assert set(found.unpredicted) == set(EDGES)
+    assert set(found.unpredicted) == {*EDGES, OBJECTS}
+    assert found.unpredicted[OBJECTS] == "it is back once its process is started again, and a lab has no kubelet"
 
 
 def test_notes_that_name_their_case_make_every_kind_uncertain() -> None:

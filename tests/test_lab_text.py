@@ -28,7 +28,7 @@ PARTS = (
     part("shard 0 of us", TAKEN_OVER, STOPPED, "held"),
     part("shard 1 of us", Predicted(), WENT_ON, "held"),
     part("shard 2 of us", Predicted(), STOPPED, "broken", "it was to be untouched"),
-    part("shard 3 of us", Predicted(), None, "unmeasured", "no client asks this part"),
+    part("shard 3 of us", Predicted(), None, "unmeasured", "nobody asks"),
 )
 FAULT = FaultRecord(fault="zone=us-a", failure="zone us-a", at=65, until=75, hit=("us/sessions-us-a-0",), parts=PARTS)
 RECORD = LabRecord(
@@ -83,9 +83,15 @@ def test_a_fault_shows_what_was_felt_or_should_have_been() -> None:
         "      component  part           writes, predicted                  writes, measured",
         "ok    sessions   shard 0 of us  stop for 5 to 10 s; may lose some  stopped for 7.4 s  3 lost",
         "FAIL  sessions   shard 2 of us  go on                              stopped for 7.4 s  it was to be untouched",
-        "?     sessions   shard 3 of us  go on                              not asked          no client asks this part",
+        "?     sessions   shard 3 of us  go on                              not asked          nobody asks",
         "2 of 4 parts as predicted, 1 not, 1 not measured (1 went on untouched)",
     ]
+
+
+def test_where_analyze_knows_no_such_failure_nothing_is_said() -> None:
+    unknown = FaultRecord(fault="kill=sessions", failure="", at=1, until=11, parts=PARTS[3:])
+
+    assert "?     sessions   shard 3 of us  nothing is said" in fault_text(unknown, verbose=False, quiet=False)
 
 
 def test_every_part_and_the_rules_are_told_when_asked() -> None:

@@ -104,7 +104,8 @@ def fault_text(record: FaultRecord, *, verbose: bool, quiet: bool) -> str:
         quiet: Print only what did not go as predicted.
     """
     shown = [each for each in record.parts if _is_shown(each, verbose=verbose, quiet=quiet)]
-    rows = [_COLUMNS, *(_part_row(each) for each in shown)]
+    is_known = bool(record.failure) or record.fault.startswith("mend=")
+    rows = [_COLUMNS, *(_part_row(each, is_known=is_known) for each in shown)]
     lines = _indented(rows, "") if shown else []
     if quiet:
         return "\n".join([record.fault, *lines]) if shown else ""
@@ -136,11 +137,12 @@ def _is_shown(part: PartRecord, *, verbose: bool, quiet: bool) -> bool:
     return not quiet and (part.verdict == "unmeasured" or not is_quiet)
 
 
-def _part_row(part: PartRecord) -> tuple[str, ...]:
+def _part_row(part: PartRecord, *, is_known: bool) -> tuple[str, ...]:
     lost = 0 if part.measured is None else part.measured.lost or 0
     why = part.says if part.verdict != "held" else f"{lost} lost" if lost else ""
     said = f"{predicted_text(part.predicted)}; may lose some" if part.predicted.loss else predicted_text(part.predicted)
-    return _MARKS[part.verdict], part.member, part_text(part), said, measured_text(part.measured), why
+    shown = said if is_known else "nothing is said"
+    return _MARKS[part.verdict], part.member, part_text(part), shown, measured_text(part.measured), why
 
 
 # --- form

@@ -95,6 +95,11 @@ class EdgeAnalyst:
         elif len(reached) < len(self._origins):
             note = f"what is not kept comes from {reached[0].code}"
             yield Effect(part=region.code, region=region.code, note=note, pause=_PAUSE, rules=(_SPARE,))
+        elif any(self._may_be_gone(each, failure) for each in reached):
+            sure = next(each for each in reached if not self._may_be_gone(each, failure))
+            note = f"if a store's server is among the lost, what is not kept comes from {sure.code}"
+            rules = (_ONE_SERVER, _SPARE)
+            yield Effect(part=region.code, region=region.code, note=note, pause=_PAUSE, rules=rules)
         elif here & failure.lost or here & failure.nodes or failure.role:
             yield Effect(part=region.code, region=region.code, note="fewer pods, and what they kept", rules=(_PODS,))
 

@@ -197,6 +197,8 @@ class Expecting:
             else:
                 leader, member = (self._process(subject, role) for role in ("leader", "member"))
                 parts[part] = told.predicted_of_process(part, leader, member)
+                if parts[part].outcome == "interrupted" and told.leads(part) and _is_alone(scene):
+                    unpredicted[part] = "it is back once its process is started again, and a lab has no kubelet"
         return Expectation(failure=_process_name(fault, scene), parts=parts, unpredicted=unpredicted)
 
     def _origin_of(self, member: str) -> str | None:
@@ -216,6 +218,13 @@ class Expecting:
             parts=dict.fromkeys(scene.parts, Predicted()),
             unpredicted=dict.fromkeys(scene.parts, reason),
         )
+
+
+def _is_alone(scene: Scene) -> bool:
+    """Return whether nobody is left in the region who could take over from the processes that are hit."""
+    hit = {each.address for each in scene.hit}
+    homes = {(each.member, each.region) for each in scene.hit}
+    return not any((each.member, each.region) in homes and each.address not in hit for each in scene.processes)
 
 
 class _Teller:
