@@ -6,12 +6,10 @@ with: a quarter of a second of the processor each time, where a lab starts a doz
 
 import contextlib
 
-import yaml
-
-with contextlib.suppress(AttributeError):  # a PyYAML without the C library
-    yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[assignment, misc]
-
-if __name__ == "__main__":
+if __name__ == "__main__":  # whoever imports this keeps the YAML that it has
+    import yaml
     from patroni.__main__ import main  # type: ignore[import-untyped]
 
+    with contextlib.suppress(AttributeError):  # a PyYAML without the C library
+        yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[assignment, misc]
     main()
