@@ -18,6 +18,8 @@ Body = dict[str, Any]
 ZONES = ["zone-a", "zone-b", "zone-c"]
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 LATENCIES = ((0, 1, 76), (0, 2, 198), (1, 2, 122))
+MADE_BY_OPERATORS = ("postgresql",)
+"""Kinds of objects from which an operator makes pods and Services."""
 CASES = [(kind, title) for kind, cls in component_types().items() for title in cls.EXAMPLES]
 COMPANIONS = {str(each["name"]) for cls in component_types().values() for each in cls.COMPANIONS}
 

@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import re
 import socket
 import socketserver
 import subprocess
@@ -50,7 +51,13 @@ def program() -> Path:
 
 @contextmanager
 def running(
-    policy: EdgePolicy, folder: Path, *, tls: Path | None = None, alone: bool = True, **place: object
+    policy: EdgePolicy,
+    folder: Path,
+    *,
+    tls: Path | None = None,
+    alone: bool = True,
+    times: float = 1.0,
+    **place: object,
 ) -> Iterator[Running]:
     """Run the edge of a policy until the block ends.
 
@@ -59,6 +66,7 @@ def running(
         folder: Where everything of it lies.
         tls: Folder with a certificate; without one nothing listens for TLS.
         alone: One process; a master that is killed would leave its workers behind.
+        times: How much longer than rendered it waits for answers.
         place: Further fields of its NginxPlace.
     """
     nginx = program()
@@ -73,7 +81,7 @@ def running(
         "/dev/stdout", str(folder / "requests")
     )  # fmt: skip
     file = folder / "nginx.conf"
-    file.write_text(text)
+    file.write_text(re.sub(r"(?<=_timeout )(\d+)s;", lambda secs: f"{int(secs[1]) * times * 1000:.0f}ms;", text))
     for each in held:
         each.close()
     globally = "daemon off;" + (" master_process off;" if alone else "")

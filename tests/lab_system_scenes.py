@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from aether_deploy.lab.system.expecting import Expectation, Expecting
+from aether_deploy.lab.system.expecting import Expectation, Expecting, Scene
 from aether_deploy.lab.system.faults import LabFault, parse_fault
-from aether_deploy.lab.system.member import LabProcess
 from aether_deploy.lab.system.parts import Part
 from aether_deploy.lab.system.record import (
     FaultRecord,
+    LabProcess,
     LabRecord,
     Measured,
     MemberRecord,
@@ -91,9 +91,8 @@ def expected(
     earlier: Sequence[FaultRecord] = (),
 ) -> Expectation:
     """Return what is said of a fault."""
-    return expecting.expect(
-        parse_fault(fault), hit=hit, processes=processes or hit, parts=parts, in_effect=in_effect, earlier=earlier
-    )
+    scene = Scene(hit=hit, processes=processes or hit, parts=parts, in_effect=in_effect, earlier=earlier)
+    return expecting.expect(parse_fault(fault), scene)
 
 
 def measured(outcome: str = "holds", stopped: float | None = 0.1, **more: object) -> Measured:
@@ -145,7 +144,9 @@ def lab_record() -> LabRecord:
             fault="zone=us-a", failure="zone us-a", at=10.0, until=30.0, hit=hit, parts=(shard, objects, quiet, unseen)
         ),
         FaultRecord(fault="mend=all", failure="", at=40.0, until=50.0, hit=hit, parts=(back,)),
-        FaultRecord(fault="cut=us,eu", failure="link us - eu", at=60.0, until=75.0, parts=(quiet,)),
+        FaultRecord(
+            fault="cut=us,eu", failure="link us - eu", at=60.0, until=75.0, cut=(("eu", "us"),), parts=(quiet,)
+        ),
     )  # fmt: skip
     return LabRecord(
         system="aether",
@@ -162,6 +163,7 @@ def lab_record() -> LabRecord:
             MemberRecord(name="assets", kind="object_store", boot_secs=6.0, memory_mb=None, processes=tuple(assets)),
         ),
         left_out=("gateway: <nothing> stands for it",),
+        cut=(("eu", "us"),),
         faults=faults,
         outages=(
             Outage(member="sessions", part="shard 0 of us", region="us", begin=10.1, end=17.4),

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from aether_deploy.lab.system.desk import Desk
-from aether_deploy.lab.system.member import LabProcess, Member, Probe
+from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.network import Network
+from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.manifest.yaml_source import read_document
 from aether_deploy.platform.config import Platform
 

@@ -57,6 +57,8 @@ def checkov(program: str, texts: Mapping[str, str]) -> Verdict:
         _write(Path(folder), texts)
         command = [program, "--skip-download", "--framework", "kubernetes", "--compact", "-o", "json", "-d", "."]
         report = _json_of(command, folder)
+    if "results" not in report:  # nothing that it was given is anything that it judges
+        return Verdict(frozenset(), {}, {})
     results = report["results"]
     assert results["parsing_errors"] == []
     failed, skipped = results["failed_checks"], results["skipped_checks"]
@@ -81,7 +83,7 @@ def kube_score(program: str, texts: Mapping[str, str]) -> Verdict:
         _write(Path(folder), texts)
         report = _json_of([program, "score", "-o", "json", "--kubernetes-version", "v1.37", *texts], folder)
     findings, waived, judged = set(), {}, {}
-    for scored in report:
+    for scored in report or ():  # null, where it judges nothing of what it was given
         meta = scored["object_meta"]
         target = Target(scored["type_meta"]["kind"], meta["namespace"], meta["name"])
         results = [result for result in scored["checks"] if not result["check"]["optional"]]

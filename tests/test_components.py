@@ -23,6 +23,7 @@ from aether_deploy.pods.paths import CREDENTIALS_FOLDER
 from aether_deploy.pods.surroundings import Surroundings
 from aether_deploy.quantities import parse_quantity
 from tests.component_cases import (
+    MADE_BY_OPERATORS,
     Body,
     clusters_of,
     component_of,
@@ -38,9 +39,6 @@ from tests.component_cases import (
     values_of,
 )
 from tests.conftest import Golden
-
-MADE_BY_OPERATORS = ("postgresql",)
-"""Kinds of objects from which an operator makes pods and Services."""
 
 
 @every_kind

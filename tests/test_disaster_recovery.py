@@ -95,6 +95,14 @@ def test_where_nothing_else_runs_people_wait() -> None:
     assert layer_text(loss) == ""
 
 
+def test_commands_are_on_the_page_only_which_knows_how_this_platform_is_published() -> None:
+    for loss in losses().values():
+        text = layer_text(loss)
+
+        assert "disaster-recovery.md has the commands" in text
+        assert "aether-deploy" not in text
+
+
 def test_equal_descriptions_give_equal_pages() -> None:
     again = read_description([str(EXAMPLE)]).evaluate(["prod"]).platforms[0]
 

@@ -12,6 +12,7 @@ from aether_deploy.infrastructure.edge.nginx import NginxPlace, nginx_text, reso
 from aether_deploy.infrastructure.edge.policy import policy_of
 from aether_deploy.infrastructure.edge.rendering import config_text
 from aether_deploy.infrastructure.edge.runbook import runbook
+from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
 from aether_deploy.pods.surroundings import Surroundings
 from aether_deploy.problems import ConfigError
 from tests.edge_cases import BUCKET, PAGE, PLACES, around, edge, policy, said
@@ -147,7 +148,7 @@ def test_the_longest_path_of_the_classes_counts() -> None:
 
 
 def test_equal_policies_give_equal_text() -> None:
-    texts = {nginx_text(policy(), place(4), cors_origins=[PAGE]) for _ in range(3)}
+    texts = {nginx_text(policy(), place(4)) for _ in range(3)}
 
     assert len(texts) == 1
 
@@ -173,6 +174,57 @@ def test_edges_outlive_their_origins_with_what_they_keep() -> None:
     assert [each.outcome for each in both.effects] == ["down", "down", "read-only"]
     assert "hashed for 31536000 s" in both.effects[2].note
     assert [each.rule for each in looks.findings()] == ["no-stale-if-error"]
+
+
+def waits(
+    failure: PlatformFailure, origin: ObjectStoreConfig | None = None, **settings: Any
+) -> dict[str, tuple[str, str, float]]:
+    """Return what a failure does to the edges of each region: its outcome, what is told, and the longest wait."""
+    config = edge(**settings)
+    looks = analyst(config, around(config, origin))
+    felt = looks.impact(failure.within(looks.footprint)).effects
+    return {each.part: (each.outcome, each.note, each.pause.worst if each.pause else 0.0) for each in felt}
+
+
+CUT = PlatformFailure(kind="link", name="us - ap", cut=frozenset({frozenset(("us", "ap"))}))
+
+
+def test_an_edge_that_does_not_reach_its_shield_waits_for_it_and_then_for_each_copy_that_is_silent() -> None:
+    found = waits(CUT, shield="ap")
+
+    assert found["us"] == ("holds", "what is not kept comes from us", 15.0)
+    assert CUT.cut <= analyst(edge(shield="ap"), around(edge(shield="ap"))).footprint.links
+
+
+def test_a_shield_that_is_gone_with_the_nearest_copy_is_two_to_wait_for() -> None:
+    lost = PlatformFailure(kind="region", name="us", lost=US)
+
+    found = waits(lost, shield="us")
+
+    assert (found["ap"], found["us"][0]) == (("holds", "what is not kept comes from eu", 30.0), "down")
+
+
+def test_a_shield_that_waits_for_its_own_copy_is_waited_for_no_longer_than_one_that_is_silent() -> None:
+    lost = PlatformFailure(kind="region", name="us", lost=US)
+
+    assert waits(lost, shield="ap")["eu"] == ("holds", "what is not kept comes from eu", 30.0)
+
+
+def test_a_shield_reaches_what_the_edge_itself_does_not() -> None:
+    origin = store(dict(BUCKET), **{**FOLLOWED, "regions": ["us"]})
+
+    alone, shielded = waits(CUT, origin), waits(CUT, origin, shield="eu")
+
+    assert alone["ap"][0] == "read-only"
+    assert shielded["ap"] == ("holds", "what is not kept comes from the shield in eu", 15.0)
+
+
+def test_a_shield_is_waited_for_before_a_providers_store_too() -> None:
+    lost = PlatformFailure(kind="region", name="us", lost=US)
+
+    assert waits(lost, provided("aws", dict(BUCKET)), shield="us")["ap"] == (
+        "holds", "what is not kept comes from the store", 15.0,
+    )  # fmt: skip
 
 
 def test_the_runbook_says_whom_each_edge_asks() -> None:

@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from aether_deploy.infrastructure.edge.nginx import NginxPlace, nginx_text, stages_needed
+from aether_deploy.infrastructure.edge.policy import EdgePage
 from aether_deploy.lab.edge.edge import Edge, syntax_fault
 from aether_deploy.lab.edge.programs import find_nginx
 from aether_deploy.lab.programs import MissingProgramsError
@@ -21,6 +23,7 @@ from tests.real import miss
 pytestmark = pytest.mark.real
 
 BLOB = bytes(range(256)) * 4096
+PAGES = (EdgePage(PAGE), EdgePage("*"), EdgePage("https://*.example.com"))
 
 
 def need_programs() -> None:
@@ -85,7 +88,7 @@ def put(stores: ObjectStore, key: str, body: bytes, region: str = "us") -> None:
 def test_nginx_takes_the_file_of_every_region(tmp_path: Path) -> None:
     need_programs()
     for region in ("us", "eu", "ap"):
-        found = policy(region, shield="us")
+        found = msgspec.structs.replace(policy(region, shield="us"), pages=PAGES)
         stages = [f"127.0.0.1:{9001 + at}" for at in range(stages_needed(found))]
         (tmp_path / "resolver.conf").write_text("resolver 127.0.0.1;\n")
         place = NginxPlace(
@@ -97,7 +100,7 @@ def test_nginx_takes_the_file_of_every_region(tmp_path: Path) -> None:
             resolver=str(tmp_path / "resolver.conf"),
         )
         file = tmp_path / f"{region}.conf"
-        file.write_text(nginx_text(found, place, cors_origins=[PAGE, "*", "https://*.example.com"]))
+        file.write_text(nginx_text(found, place))
         inside = file.read_text().replace("assets.aether-prod-data.svc", "localhost")
         file.write_text(inside.replace("assets-repl.aether-prod-data.svc", "localhost"))
 

@@ -130,6 +130,19 @@ def test_an_origin_that_fails_is_left_for_the_next_and_its_words_reach_nobody(tm
     assert b"game-assets" not in failed[2]
 
 
+def test_origins_that_keep_silent_are_left_one_after_the_other_for_the_last(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as shield, socket.create_server(("127.0.0.1", 0)) as near:
+        silent = [each.getsockname()[1] for each in (shield, near)]
+        # A twentieth of the time: two that keep silent for 15 s each would make a long test.
+        with (
+            origin(says(200, b"good")) as far,
+            running(before(policy(), *silent, far, host="127.0.0.1"), tmp_path, times=0.05) as edge,
+        ):
+            answer = get(edge.http, "/public/build/a")
+
+    assert (answer[0], answer[2]) == (200, b"good")
+
+
 def test_nothing_that_a_store_says_of_itself_leaves_the_edge(tmp_path: Path) -> None:
     own = {
         "Seaweed-X-Amz-Owner": "admin", "Seaweed-X-Amz-ETag": "x", "x-amz-id-2": "x", "x-amz-storage-class": "COLD",

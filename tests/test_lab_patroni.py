@@ -187,7 +187,7 @@ def test_a_member_that_ends_each_time_is_told_with_what_it_says(place: Place, pr
     member.start()
 
     with pytest.raises(DaemonError) as refused:
-        _mend_for(member, 60)
+        _supervise_for(member, 60)
 
     assert member.restarts == 2
     assert str(refused.value) == (
@@ -197,11 +197,25 @@ def test_a_member_that_ends_each_time_is_told_with_what_it_says(place: Place, pr
     )
 
 
-def _mend_for(member: PatroniMember, secs: float) -> None:
+def _supervise_for(member: PatroniMember, secs: float) -> None:
     deadline = time.monotonic() + secs
     while time.monotonic() < deadline:
-        member.mend()
+        member.supervise()
         time.sleep(0.02)
+
+
+def test_a_member_that_is_asked_whether_it_ended_by_itself_stays_as_it_is(
+    place: Place, programs: PatroniPrograms
+) -> None:
+    member = PatroniMember(place, {}, {}, msgspec.structs.replace(programs, patroni=(sys.executable, "-c", "exit(1)")))
+    member.start()
+    while member.runs:
+        time.sleep(0.02)
+
+    with pytest.raises(DaemonError, match=r"^patroni-accounts-0 ended by itself \(exit code 1\)"):
+        member.check()
+
+    assert (member.runs, member.restarts) == (False, 0)
 
 
 def test_a_member_that_we_killed_is_not_started_again(place: Place, programs: PatroniPrograms) -> None:
@@ -210,7 +224,7 @@ def test_a_member_that_we_killed_is_not_started_again(place: Place, programs: Pa
     member.start()
 
     member.kill()
-    member.mend()
+    member.supervise()
 
     assert not member.runs
     assert member.restarts == 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from aether_deploy.infrastructure.edge.nginx import CONNECT_SECS, READ_SECS
 from aether_deploy.lab.edge.programs import find_nginx
 from aether_deploy.lab.programs import MissingProgramsError
 from aether_deploy.lab.seaweedfs.programs import find_weed
@@ -171,8 +172,8 @@ def test_the_loss_of_the_region_that_takes_writes_leaves_its_copies(stage: Stage
         "ap fetches": True,
     }  # fmt: skip
     assert stage.back("assets objects")
+    assert stage.probes["assets objects"].missing([kept, stage.number]) == []
     assert stage.back("cdn us")
-    assert stage.probes["assets objects"].missing([kept, stage.number - 1]) == []
 
 
 @pytest.mark.real
@@ -193,6 +194,19 @@ def test_readers_of_a_copy_that_is_gone_take_the_next_one(stage: Stage) -> None:
 
 
 @pytest.mark.real
+def test_a_server_is_mended_while_another_one_hangs(stage: Stage) -> None:
+    stage.store.freeze(addresses(stage.store, "eu"))
+    stage.store.kill(addresses(stage.store, "us"))
+    stage.store.mend(addresses(stage.store, "us"))
+    during = stage.writes("assets objects"), [each.state for each in stage.store.processes()]
+    stage.store.mend(addresses(stage.store, "eu"))
+
+    assert during == (True, ["running", "frozen"])
+    assert [each.state for each in stage.store.processes()] == ["running", "running"]
+    assert stage.back("cdn eu")
+
+
+@pytest.mark.real
 def test_a_pod_that_hangs_is_left_by_its_service_and_comes_back(stage: Stage) -> None:
     first = addresses(stage.cdn, "ap")[0]
     stage.cdn.freeze([first])
@@ -203,6 +217,16 @@ def test_a_pod_that_hangs_is_left_by_its_service_and_comes_back(stage: Stage) ->
     assert states[first] == "frozen"
     assert during == (True, True)
     assert {each.state for each in stage.cdn.processes()} == {"running"}
+
+
+@pytest.mark.real
+def test_a_client_waits_until_an_edge_has_asked_the_last_of_its_origins(stage: Stage) -> None:
+    policies = {code: policy(code, shield="us") for code in ("us", "ap")}
+
+    for code, asked in policies.items():
+        silent = len(asked.origins) - 1
+
+        assert silent * (CONNECT_SECS + READ_SECS) < stage.cdn.patience_secs(code) < (silent + 1) * READ_SECS
 
 
 @pytest.mark.real

@@ -1,9 +1,13 @@
 """Asking a lab over its socket: questions, progress, answers and refusals as they were given."""
 
+import contextlib
+import re
+import resource
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,20 +16,30 @@ import pytest
 from aether_deploy.lab.system import control
 from aether_deploy.lab.system.control import (
     NO_LAB,
+    ONE_AT_A_TIME,
     SOCKET,
     ControlSocket,
     Ended,
     InEffect,
     LabStatus,
     Tell,
+    alone,
     ask_down,
     ask_fault,
     ask_status,
+    connected,
 )
 from aether_deploy.lab.system.faults import LabFault, parse_fault
+from aether_deploy.lab.system.keeper import Order
+from aether_deploy.lab.system.network import Network
 from aether_deploy.lab.system.record import FaultRecord, LabRecord
+from aether_deploy.lab.system.starting import start_keeper
+from aether_deploy.lab.system.yardstick import Yardstick
+from aether_deploy.lab.workplace import own_workplaces, workplaces
 from aether_deploy.problems import ConfigError, EffectError, Problem
+from tests.lab_system_platforms import CACHES
 
+REFUSED_SECS = 0.3
 RECORD = LabRecord(
     system="aether", environment="prod", file="aether.yaml", started="2026-01-01T00:00:00Z", up_secs=12.0,
     boot_secs=3.0, regions={"us": ("us-a",)}, links={}, uses={}, members=(),
@@ -58,9 +72,10 @@ class Keeper:
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="lab-") as name:
-        (Path(name) / "run-1").mkdir()
-        monkeypatch.setattr(control, "workplaces", lambda: Path(name))
-        yield Path(name) / "run-1"
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        place = own_workplaces() / "run-1"
+        place.mkdir()
+        yield place
 
 
 @pytest.fixture
@@ -163,3 +178,98 @@ def test_a_folder_whose_path_is_too_long_for_a_socket_is_refused(tmp_path: Path)
 
     with pytest.raises(EffectError, match="too long for a socket\n  fix: let TMPDIR name"):
         ControlSocket(deep, Keeper())
+
+
+@pytest.mark.usefixtures("answered")
+def test_who_kept_the_lab_and_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_LEAVE_SECS", 0.2)
+
+    with (
+        alone(),
+        pytest.raises(EffectError, match=r"^the lab has ended, and the process that kept it has not\n  fix: "),
+    ):
+        ask_down()
+
+
+@contextlib.contextmanager
+def too_many_files() -> Iterator[None]:
+    """Let this process open nothing while the block runs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_lab_that_had_too_many_files_open_answers_once_it_has_not(answered: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as caller:
+        with too_many_files():
+            caller.connect(str(answered / SOCKET))
+            time.sleep(REFUSED_SECS)
+        caller.settimeout(10)
+        caller.sendall(b'{"ask": "status"}\n')
+        line = caller.makefile("rb").readline()
+
+    assert msgspec.json.decode(line)["answer"]
+    assert ask_status() == STATUS
+
+
+def test_a_yardstick_that_had_too_many_files_open_answers_once_it_has_not() -> None:
+    with contextlib.ExitStack() as life:
+        network = life.enter_context(contextlib.closing(Network()))
+        yardstick = life.enter_context(contextlib.closing(Yardstick(network)))
+        caller = life.enter_context(socket.socket())
+        with too_many_files():
+            caller.connect(yardstick.address)
+            time.sleep(REFUSED_SECS)
+        caller.settimeout(10)
+        caller.sendall(b"?")
+
+        assert caller.recv(1) == b"?"
+
+
+def hear() -> None:
+    connected()
+
+
+def keep() -> None:
+    with alone():
+        pass
+
+
+def start() -> None:
+    start_keeper(Order(files=("aether.yaml",)), say_nothing)
+
+
+@pytest.mark.parametrize("entering", [hear, keep, start])
+def test_a_folder_of_somebody_else_is_not_entered(
+    entering: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for name in ("lab.log", ".lab.lock"):
+        (theirs / name).write_text("theirs")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    workplaces().symlink_to(theirs)
+
+    with pytest.raises(EffectError, match=r": belongs to somebody else\n  fix: "):
+        entering()
+
+    assert {each.name: each.read_text() for each in theirs.iterdir()} == {"lab.log": "theirs", ".lab.lock": "theirs"}
+
+
+def test_a_lab_that_is_refused_leaves_the_log_of_the_one_that_is_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+    description = folder / "aether.yaml"
+    description.write_text(CACHES, "utf-8")
+    log = own_workplaces() / "lab.log"
+    log.write_text("what the first one says", "utf-8")
+
+    with alone(), pytest.raises(EffectError, match=f"^{re.escape(ONE_AT_A_TIME)}$"):
+        start_keeper(Order(files=(str(description),)), say_nothing)
+
+    assert log.read_text("utf-8") == "what the first one says"
+    assert list(own_workplaces().glob("lab-*")) == []

@@ -4,10 +4,12 @@ import pytest
 
 from aether_deploy.failover.bounds import bounds
 from aether_deploy.failover.policy import FailoverPolicy
+from aether_deploy.infrastructure.edge.nginx import READ_SECS
 from aether_deploy.infrastructure.nats.quorum import election_secs
 from aether_deploy.infrastructure.valkey.timing import failover_secs
 from aether_deploy.lab.system.expecting import NO_SUCH_PAIR, Expecting
 from aether_deploy.lab.system.faults import LabFault
+from aether_deploy.lab.system.judging import judge
 from aether_deploy.lab.system.parts import Part
 from aether_deploy.lab.system.record import FaultRecord, Predicted
 from aether_deploy.platform.analysing import analyse_platform
@@ -266,6 +268,28 @@ def test_what_was_stopped_is_back_once_everything_is_mended(expecting: Expecting
     assert not said.readable
     assert found.parts[US_SHARDS[1]].loss == ""
     assert not found.unpredicted
+
+
+def test_what_serves_pauses_for_no_longer_than_its_own_clocks_when_something_is_mended(expecting: Expecting) -> None:
+    pods = [process("gateway", "us", "a")]
+    parts = [US_SHARDS[0], ACCOUNTS, STREAM, Part("gateway", "", "us")]
+
+    said = expected(expecting, "mend=all", hit=PROCESSES[:1], processes=[*PROCESSES, *pods], parts=parts).parts
+
+    assert [said[part].outcome for part in parts] == ["interrupted", "interrupted", "interrupted", "holds"]
+    assert said[US_SHARDS[0]].worst_secs == failover_secs(5000).worst
+    assert said[STREAM].worst_secs == election_secs(3).worst
+    assert (said[ACCOUNTS].worst_secs or 0) > 30  # the life of a lease
+    assert said[parts[-1]] == Predicted(rules=("nothing that serves is touched",))
+    assert judge(said[STREAM], measured("interrupted", 101.0)).verdict == "broken"
+
+
+def test_a_part_is_watched_for_as_long_as_its_own_clocks_run(expecting: Expecting) -> None:
+    clocks = expected(expecting, "zone=us-a", hit=in_zone(PROCESSES, "us-a"), processes=PROCESSES, parts=PARTS).clocks
+
+    assert clocks[US_SHARDS[0]] == clocks[US_SHARDS[2]] == failover_secs(5000).worst
+    assert clocks[ACCOUNTS] > 30  # the life of a lease
+    assert clocks[EDGES[2]] == READ_SECS
 
 
 def test_what_was_counted_as_lost_once_may_not_be_lost_again(expecting: Expecting) -> None:

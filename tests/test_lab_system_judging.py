@@ -61,6 +61,18 @@ CASES: dict[str, tuple[Predicted, Measured | None, str, str]] = {
         Predicted(outcome="down"), measured("down", None, readable=False), "broken",
         "nothing was to be had after 20.0 s; it could not be read meanwhile, though it was to be",
     ),
+    "nobody tried to read": (
+        AWAY, measured("down", None, readable=None), "unmeasured",
+        "writes were not back after 20.0 s, and no read was tried meanwhile",
+    ),
+    "nobody tried to read what is to be readable elsewhere": (
+        Predicted(outcome="down"), measured("down", None, readable=None), "unmeasured",
+        "writes were not back after 20.0 s, and no read was tried meanwhile",
+    ),
+    "stopped within the span, and nobody tried to read": (
+        SHORT, measured("interrupted", 7.0, readable=None), "held",
+        "writes stopped for 7.0 s, and no read was tried meanwhile",
+    ),
     "better than the gravest case": (
         GRAVEST, measured(), "held", "writes went on; the longest wait was 0.1 s, better than the gravest case",
     ),

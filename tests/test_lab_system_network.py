@@ -1,10 +1,12 @@
 """What lies between members of a lab: addresses that are waited for, relays that can be cut, fronts, and names."""
 
 import contextlib
+import itertools
 import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -106,6 +108,30 @@ def test_what_never_comes_is_said_and_so_is_the_end_of_the_lab(network: Network)
     network.close()
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+def test_who_opens_fronts_while_the_lab_ends_is_told() -> None:
+    for turn in range(20):
+        network = Network()
+        openers = [threading.Thread(target=_opens_until_the_end, args=(network,), daemon=True) for _ in range(3)]
+        for each in openers:
+            each.start()
+        time.sleep(0.001 * turn)
+        network.close()
+        for each in openers:
+            each.join(10)
+
+        assert [each for each in openers if each.is_alive()] == [], f"turn {turn}"
+
+
+def _opens_until_the_end(network: Network) -> None:
+    with pytest.raises(EffectError, match=r"^the lab ends, and its network with it\n  fix: "):
+        _open_fronts(network)
+
+
+def _open_fronts(network: Network) -> None:
+    for number in itertools.count():
+        network.front(Server("gateway", NEAR, f"{threading.get_ident()}-{number}"), list)
 
 
 def _fails(network: Network) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from aether_deploy.lab.system.page import page_of
-from aether_deploy.lab.system.page_graph import state_after
+from aether_deploy.lab.system.page_graph import State, state_after, state_now
 from aether_deploy.lab.system.record import FaultRecord, LabRecord
 from tests.lab_system_scenes import lab_record, process
 from tests.real import miss, need
@@ -103,6 +103,36 @@ def test_what_failed_is_marked_after_each_fault_and_gone_once_it_is_mended() -> 
     assert lost.ended == frozenset(record.faults[0].hit)
     assert mended == state_after(record, 0)
     assert cut.cut == {frozenset(("us", "eu"))}
+
+
+def test_a_link_is_whole_once_any_word_for_it_has_mended_it() -> None:
+    cut, back = (("eu", "us"),), "mend=cut=us,eu"
+    faults = (
+        FaultRecord(fault="cut=us,eu", failure="", at=0.0, until=1.0, cut=cut),
+        FaultRecord(fault=back, failure="", at=2.0, until=3.0, joined=cut),
+    )
+    record = msgspec.structs.replace(lab_record(), faults=faults, cut=())
+
+    assert [len(state_after(record, place).cut) for place in (1, 2)] == [1, 0]
+    assert state_now(record) == State()
+    assert "cut" not in re.sub(r"<style>.*</style>", "", page_of(record), flags=re.S).split("<h2>")[1]
+
+
+def test_the_platform_now_shows_what_ended_by_itself_and_what_is_cut() -> None:
+    whole = lab_record()
+    sessions, assets = whole.members
+    gone = msgspec.structs.replace(sessions.processes[0], state="ended", pid=None)
+    hung = msgspec.structs.replace(sessions.processes[1], state="frozen")
+    found = msgspec.structs.replace(sessions, processes=(gone, hung, *sessions.processes[2:]))
+
+    record = msgspec.structs.replace(whole, members=(found, assets))
+
+    assert state_now(record) == State(
+        frozenset((gone.address,)), frozenset((hung.address,)), frozenset((frozenset(("us", "eu")),))
+    )
+    now = page_of(record).split("<h2>")[1]
+    assert now.startswith("The platform now")
+    assert (now.count('class="ended"'), now.count('class="frozen"')) == (2, 2)  # in the picture and in its key
 
 
 def test_a_process_that_hangs_is_no_longer_once_it_has_ended() -> None:

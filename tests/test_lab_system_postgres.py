@@ -1,6 +1,8 @@
 """Databases in a lab: every Patroni cluster of a component, what befalls them, and what their clients notice."""
 
 import functools
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
 from aether_deploy.infrastructure.postgres.configuration import dynamic_configuration
 from aether_deploy.lab.patroni import etcd_store
 from aether_deploy.lab.patroni.line import Line, SqlError
+from aether_deploy.lab.processes import DaemonError
 from aether_deploy.lab.programs import MissingProgramsError
 from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.members import postgres
@@ -139,6 +142,21 @@ def test_without_its_replica_a_synchronous_database_waits_and_goes_on_once_it_is
     assert writer.missing([100, 101]) == []
     accounts.check()
     writer.close()
+
+
+def test_a_patroni_that_ended_by_itself_is_told_of_and_stays_so_until_it_is_mended(accounts: Member) -> None:
+    pid = process(accounts, SECOND).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    wait_for("its end", lambda: process(accounts, SECOND).state == "ended")
+
+    with pytest.raises(DaemonError, match=f"^patroni-accounts-{NEAR}-1 ended by itself"):
+        accounts.check()
+    asked = process(accounts, SECOND).state
+    accounts.mend([SECOND])
+
+    assert (asked, process(accounts, SECOND).state) == ("ended", "running")
+    accounts.check()
 
 
 def test_a_region_that_is_cut_off_goes_on_alone_and_its_copy_follows_once_it_can(

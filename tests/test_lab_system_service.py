@@ -109,7 +109,9 @@ def test_a_pod_that_hangs_is_led_to_until_its_readiness_probe_has_failed(
     noticed_secs = asked.probes.readiness.period_secs * asked.probes.readiness.failure_threshold
 
     relay.freeze([frozen])
-    before = {answers(near.read) for _ in range(4)}
+    wait_for(
+        "a read to meet the pod that hangs, which others may have had their turn at", lambda: not answers(near.read)
+    )
     now = time.monotonic() + noticed_secs + asked.probes.readiness.timeout_secs
     monkeypatch.setattr(pods, "now", lambda: now)
     after = {holds(near.read) for _ in range(4)}
@@ -117,7 +119,7 @@ def test_a_pod_that_hangs_is_led_to_until_its_readiness_probe_has_failed(
     relay.mend([frozen])
     wait_for("both to answer", lambda: all(answers(near.read) for _ in range(4)))
 
-    assert (before, after) == ({True, False}, {True})
+    assert after == {True}
 
 
 def test_a_service_of_datagrams_alone_is_asked_by_datagrams() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.lab.system.faults import KINDS, parse_fault
-from aether_deploy.lab.system.member import LabProcess, ProcessState
+from aether_deploy.lab.system.record import LabProcess, ProcessState
 from aether_deploy.lab.system.targets import FaultInEffect, Strike, strike_of
 from aether_deploy.problems import ConfigError
 from tests.nats_cases import estate, region

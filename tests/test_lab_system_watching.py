@@ -15,7 +15,7 @@ from aether_deploy.lab.system.measuring import MARGIN_SECS, QUIET_SECS, Seen, St
 from aether_deploy.lab.system.member import Probe
 from aether_deploy.lab.system.network import Network
 from aether_deploy.lab.system.parts import Part, part_of
-from aether_deploy.lab.system.record import Measured, Predicted
+from aether_deploy.lab.system.record import Measured, Outage, Predicted
 from aether_deploy.lab.system.watching import KEEN_SECS, Watch
 from aether_deploy.lab.system.yardstick import ANSWER_SECS, Yardstick
 
@@ -89,9 +89,29 @@ def test_writes_that_are_not_back_are_told_apart_by_reads(good: bool, outcome: s
 
 
 def test_writes_that_went_away_again_are_not_back() -> None:
-    found = saw((90, 100), (105, 120))
+    found = saw((90, 100), (105, 120), reads=[(110.0, True), (125.0, True)])
 
     assert (found.outcome, found.stopped_secs) == ("read-only", None)
+
+
+def test_without_a_read_nobody_knows_whether_a_part_could_be_read() -> None:
+    """Its client waited for the answer to a write all the while."""
+    away, back = saw((90, 100)), saw((90, 100), (107, 130))
+
+    assert (away.outcome, away.readable) == ("down", None)
+    assert (back.outcome, back.readable) == ("interrupted", None)
+    assert judge(Predicted(outcome="read-only"), away).verdict == "unmeasured"
+    assert judge(Predicted(outcome="down"), away).verdict == "unmeasured"
+    assert judge(Predicted(outcome="down", readable=False), away).verdict == "held"
+    assert judge(Predicted(), away).verdict == "broken"
+
+
+def test_a_read_that_hangs_for_the_whole_stop_brought_nothing() -> None:
+    seen = Seen(acknowledged=steady(90, 100), reads=[(99.0, True)], reading=100.1)
+
+    found = measure(seen, at=AT, until=UNTIL, resolution=EXACT, lost=None)
+
+    assert (found.outcome, found.readable) == ("down", False)
 
 
 def test_reads_before_and_after_a_stop_do_not_speak_for_it() -> None:
@@ -146,9 +166,13 @@ def test_no_stop_is_hidden_and_none_is_made_up() -> None:
 # --- when a watch is over
 
 
-def settled(said: Predicted, *spans: tuple[float, float], now: float, open_: bool = False) -> bool:
+def settled(
+    said: Predicted, *spans: tuple[float, float], now: float, open_: bool = False, clock: float = 0.0, read: bool = True
+) -> bool:
     times = [each for span in spans for each in steady(*span)]
-    return is_settled(Seen(acknowledged=times, reads=()), said, at=AT, now=now, resolution=EXACT, open_=open_)
+    reads = [(each, False) for each in steady(AT, now, 1.0)] if read else ()
+    seen = Seen(acknowledged=times, reads=reads)
+    return is_settled(seen, said, at=AT, now=now, resolution=EXACT, clock_secs=clock, open_=open_)
 
 
 STOPS = Predicted(outcome="interrupted", best_secs=5.0, worst_secs=20.0)
@@ -158,6 +182,20 @@ def test_what_is_to_hold_or_to_stay_away_is_watched_for_a_while() -> None:
     for said in (Predicted(), Predicted(outcome="down"), Predicted(outcome="read-only")):
         assert not settled(said, (90, 109), now=109.0)
         assert settled(said, (90, 110), now=AT + QUIET_SECS)
+
+
+def test_what_fails_late_is_watched_until_its_own_clocks_have_run() -> None:
+    for said in (Predicted(), Predicted(outcome="down")):
+        assert not settled(said, (90, 140), now=AT + 30 + EXACT - 0.1, clock=30.0)
+        assert settled(said, (90, 140), now=AT + 30 + EXACT + 0.1, clock=30.0)
+
+
+def test_a_client_that_has_not_read_yet_is_waited_for_a_minute() -> None:
+    said = Predicted(outcome="read-only")
+
+    assert settled(said, (90, 100), now=AT + 15)
+    assert not settled(said, (90, 100), now=AT + 59, read=False)
+    assert settled(said, (90, 100), now=AT + 61, read=False)
 
 
 def test_what_stops_is_watched_until_it_is_back_and_stays() -> None:
@@ -248,7 +286,7 @@ def watched(*probes: Probe) -> Iterator[Watch]:
 
 def observed(watch: Watch, at: float, secs: float, said: Predicted | None = None) -> dict[Part, Measured]:
     parts = dict.fromkeys(watch.parts, said or Predicted(outcome="interrupted", worst_secs=60.0))
-    return watch.observe(at, Expectation(failure="", parts=parts), most_secs=secs)
+    return watch.observe(at, Expectation(failure="", parts=parts), most_secs=secs).parts
 
 
 def test_clients_see_what_stops_and_what_does_not() -> None:
@@ -298,6 +336,30 @@ def test_what_is_gone_is_counted_once() -> None:
         second = observed(watch, 0.0, 0.5)
 
     assert [each[part_of(probe)].lost for each in (first, second)] == [2, 0]
+
+
+def test_the_time_of_counting_is_no_outage_and_not_of_the_watch() -> None:
+    class _Slow(_Switch):
+        def missing(self, numbers: Sequence[int]) -> Sequence[int]:
+            self.told.append(watch.outages())
+            time.sleep(2.2)  # longer than what counts as an outage
+            self.told.append(watch.outages())
+            return ()
+
+        told: list[Sequence[Outage]] = []
+
+    probe = _Slow()
+    begun = time.monotonic()
+
+    with watched(probe) as watch:
+        watch.prepare()
+        observed = watch.observe(0.0, Expectation(failure="", parts={}), most_secs=0.3)
+        watch.prepare()
+        outages = watch.outages()
+
+    assert (outages, probe.told) == ((), [(), ()])
+    assert observed.parts[part_of(probe)].lost == 0
+    assert time.monotonic() - begun - observed.until > 2.0
 
 
 def test_what_does_not_answer_is_not_asked_what_it_lost() -> None:

@@ -1,9 +1,10 @@
 """The whole of ``examples/three-regions`` in a lab: every prediction of a loss is held against what happens."""
 
+import json
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.lab_system_platforms import Labs, need_system
 
 EXAMPLE = ROOT / "examples" / "three-regions" / "aether.yaml"
 MEMORY_MB_MAX = 8000
+FAULT_SECS = 400
+"""Members settle for a minute at most; what is mended is waited for for three; then lost writes are counted."""
 
 pytestmark = [
     pytest.mark.real,
@@ -38,18 +41,32 @@ def whole() -> Iterator[Labs]:
                 os.kill(pid, signal.SIGKILL)
 
 
-def broken(labs: Labs, fault: str) -> list[Any]:
-    """Return the parts that did something else than was predicted."""
-    record = labs.result("fault", fault)
-    assert {each["member"] for each in record["parts"]} >= {
-        "accounts",
-        "inventory",
-        "sessions",
-        "events",
-        "assets",
-        "cdn",
+def judged(labs: Labs, fault: str) -> list[Any]:
+    """Return all parts after a fault: none did something else than was predicted, and two of three were measured.
+
+    A machine that stands still for moments leaves some unmeasured.
+    """
+    told = labs("fault", fault, "--json", within_secs=FAULT_SECS)
+    parts: list[Any] = json.loads(told.out)["result"]["parts"]
+    assert {each["member"] for each in parts} >= {"accounts", "inventory", "sessions", "events", "assets", "cdn"}
+    assert [each for each in parts if each["verdict"] == "broken"] == []
+    unmeasured = [(each["member"], each["part"], each["says"]) for each in parts if each["verdict"] == "unmeasured"]
+    assert 3 * len(unmeasured) <= len(parts), unmeasured
+    return parts
+
+
+def held(parts: list[Any], region: str) -> dict[str, int]:
+    """Return how many parts of a region's caches and streams, of the database and of the store went as predicted."""
+    names: dict[str, Callable[[Any], bool]] = {
+        "sessions": lambda each: each["region"] == region,
+        "events": lambda each: each["region"] == region and each["part"] != "management",
+        "accounts": lambda each: each["part"] == "",
+        "assets": lambda each: each["part"] == "objects",
     }
-    return [each for each in record["parts"] if each["verdict"] == "broken"]
+    return {
+        name: sum(each["verdict"] == "held" for each in parts if each["member"] == name and is_meant(each))
+        for name, is_meant in names.items()
+    }
 
 
 def test_it_boots_whole_and_fits_into_a_small_machine(whole: Labs) -> None:
@@ -63,13 +80,18 @@ def test_it_boots_whole_and_fits_into_a_small_machine(whole: Labs) -> None:
 
 
 def test_the_loss_of_a_region_goes_as_analyze_says_and_is_mended(whole: Labs) -> None:
-    assert broken(whole, "region=us-east-1") == []
-    assert broken(whole, "mend=all") == []
+    lost = judged(whole, "region=us-east-1")
+    back = judged(whole, "mend=all")
+
+    assert held(lost, "us-east-1") == {"sessions": 3, "events": 3, "accounts": 1, "assets": 1}
+    assert held(back, "us-east-1") == {"sessions": 3, "events": 3, "accounts": 1, "assets": 1}
 
 
 def test_the_loss_of_a_zone_goes_as_analyze_says_and_is_mended(whole: Labs) -> None:
-    assert broken(whole, "zone=eu-west-1b") == []
-    assert broken(whole, "mend=all") == []
+    lost = judged(whole, "zone=eu-west-1b")
+    judged(whole, "mend=all")
+
+    assert held(lost, "eu-west-1")["sessions"] == 3
 
 
 def test_it_leaves_nothing(whole: Labs) -> None:

@@ -4,8 +4,15 @@ import pytest
 
 from aether_deploy.cli.lab_text import down_text, fault_text, report_text, status_text, up_text
 from aether_deploy.lab.system.control import Ended, InEffect, LabStatus
-from aether_deploy.lab.system.member import LabProcess
-from aether_deploy.lab.system.record import FaultRecord, LabRecord, Measured, MemberRecord, PartRecord, Predicted
+from aether_deploy.lab.system.record import (
+    FaultRecord,
+    LabProcess,
+    LabRecord,
+    Measured,
+    MemberRecord,
+    PartRecord,
+    Predicted,
+)
 
 
 def process(name: str, region: str, state: str = "running", *leads: str) -> LabProcess:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from aether_deploy.lab.processes import Daemon
-from aether_deploy.lab.workplace import Workplace, clean_leftovers, programs_in, workplaces
+from aether_deploy.lab.workplace import (
+    Workplace,
+    clean_leftovers,
+    end_children,
+    programs_in,
+    remembering,
+    workplaces,
+)
 from aether_deploy.problems import EffectError
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells where programs belong")
@@ -77,6 +85,30 @@ def test_programs_of_a_run_that_was_killed_are_ended_and_nobody_elses(tmp_path: 
     beside.kill()
     beside.wait()
     assert not folder.exists()
+
+
+@on_linux
+def test_only_programs_of_folders_that_are_named_are_ended() -> None:
+    ours: list[Path] = []
+    with remembering(ours):
+        mine = Workplace.new()
+    others = Workplace.new()
+    (mine.folder / "us-a").mkdir()
+    folders = (mine.folder, mine.folder / "us-a", others.folder)
+    programs = [Daemon("it", ["sleep", "60"], folder) for folder in folders]
+    for each in programs:
+        each.start()
+
+    end_children(ours)
+    for each in programs[:2]:
+        each.reap()
+
+    assert ours == [mine.folder]
+    assert [each.code for each in programs] == [-signal.SIGKILL, -signal.SIGKILL, None]
+    programs[2].kill()
+    programs[2].reap()
+    mine.remove()
+    others.remove()
 
 
 @pytest.mark.parametrize("kind", ["a file", "a link"])

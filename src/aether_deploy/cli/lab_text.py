@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from aether_deploy.cli.output import count
 from aether_deploy.lab.system.control import Ended, LabStatus
-from aether_deploy.lab.system.member import LabProcess
-from aether_deploy.lab.system.record import FaultRecord, LabRecord, MemberRecord, PartRecord
+from aether_deploy.lab.system.record import FaultRecord, LabProcess, LabRecord, MemberRecord, PartRecord
 from aether_deploy.lab.system.wording import measured_text, part_text, predicted_text
 
 _COLUMNS = ("", "component", "part", "writes, predicted", "writes, measured", "")

@@ -51,18 +51,6 @@ def recovery_of(component: "ComponentConfig", estate: Estate, region: str) -> Re
     return found
 
 
-def section_of(text: str, title: str) -> str:
-    """Return what stands below a heading of a runbook, up to the next one.
-
-    Raises:
-        ValueError: No heading of it has that title.
-    """
-    _, found, rest = f"\n{text}".partition(f"\n## {title}\n")
-    if not found:
-        raise ValueError(f"no section '{title}'")
-    return rest.partition("\n## ")[0].strip("\n") + "\n"
-
-
 @cache
 def _maker(kind: str) -> Any:
     package = f"{_ROOM}.{kind}"

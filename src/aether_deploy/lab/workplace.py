@@ -8,6 +8,8 @@ import signal
 import stat
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +18,7 @@ from aether_deploy.problems import EffectError
 
 _LOCK = "owner.lock"
 _GONE_SECS = 5.0
+_MADE: ContextVar[list[Path] | None] = ContextVar("_MADE", default=None)
 _FIX = "let TMPDIR name a folder that can be written and has room"
 
 
@@ -36,10 +39,8 @@ class Workplace:
         Raises:
             EffectError: The folder cannot be made, or there is too little space.
         """
-        parent = workplaces()
+        parent = own_workplaces()
         try:
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_foreign(parent)
             with (parent / ".lock").open("wb") as turn:  # a folder that is not locked yet is no leftover
                 fcntl.flock(turn, fcntl.LOCK_EX)
                 clean_leftovers(parent)
@@ -49,6 +50,9 @@ class Workplace:
                 fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise EffectError(f"{parent}: {error.strerror}\n  fix: {_FIX}") from error
+        made = _MADE.get()
+        if made is not None:
+            made.append(folder)
         return cls(folder, lock)
 
     def remove(self) -> None:
@@ -73,6 +77,31 @@ def _refuse_full(parent: Path, room_mb: int) -> None:
 def workplaces() -> Path:
     """Return the folder that all folders of control planes lie in."""
     return Path(tempfile.gettempdir()) / f"aether-deploy-lab-{os.getuid()}"
+
+
+def own_workplaces() -> Path:
+    """Return that folder, made where it was missing, and nobody else's.
+
+    Raises:
+        EffectError: It cannot be made, or somebody else put something there.
+    """
+    parent = workplaces()
+    try:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_foreign(parent)
+    except OSError as error:
+        raise EffectError(f"{parent}: {error.strerror}\n  fix: {_FIX}") from error
+    return parent
+
+
+@contextlib.contextmanager
+def remembering(folders: list[Path]) -> Iterator[None]:
+    """Add to ``folders`` each that this thread gets for itself within the block."""
+    before = _MADE.set(folders)
+    try:
+        yield
+    finally:
+        _MADE.reset(before)
 
 
 def clean_leftovers(parent: Path) -> list[Path]:
@@ -108,13 +137,16 @@ def end_programs(folder: Path) -> None:
         time.sleep(0.05)
 
 
-def end_children() -> None:
-    """End the programs that this process started for any of its folders, so that who waits for one waits no more."""
-    mark = f"{OWNER}={workplaces()}/".encode()
-    for entry in Path("/proc").glob("[0-9]*"):
+def end_children(folders: Sequence[Path]) -> None:
+    """End the programs that this process started for some of its folders, so that who waits for one waits no more."""
+    marks = [f"{OWNER}={folder}".encode() for folder in folders]
+    for entry in Path("/proc").glob("[0-9]*") if marks else ():
         with contextlib.suppress(OSError, ValueError, IndexError):
             parent = int((entry / "stat").read_text("utf-8").rpartition(")")[2].split()[1])
-            if parent == os.getpid() and any(
-                each.startswith(mark) for each in (entry / "environ").read_bytes().split(b"\0")
-            ):
+            if parent == os.getpid() and _is_marked((entry / "environ").read_bytes().split(b"\0"), marks):
                 os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _is_marked(environment: Sequence[bytes], marks: Sequence[bytes]) -> bool:
+    """Return whether a program was started for one of the folders, or for one in it."""
+    return any(each == mark or each.startswith(mark + b"/") for each in environment for mark in marks)

@@ -9,8 +9,8 @@ from aether_deploy.platform.placing import EntryView
 from aether_deploy.platform.routing import routing_of
 
 _HEAD = """\
-# What is published while {region} is away: aether-deploy publish aether.yaml {file} --env {environment}
-# Copy it first: what is rendered with it has another one, or none. See disaster-recovery.md.
+# What is published while {region} is away, as one more file behind aether.yaml: disaster-recovery.md has the commands.
+# Copy it first: what is rendered with it has another one, or none.
 """
 
 
@@ -22,8 +22,7 @@ def layer_file(loss: RegionLoss) -> str:
 def layer_text(loss: RegionLoss) -> str:
     """Return the layer as a file; empty where nothing needs be said while the region is away."""
     layer = layer_of(loss)
-    head = _HEAD.format(region=loss.code, file=layer_file(loss), environment=loss.platform.environment)
-    return head + to_yaml(layer) if layer else ""
+    return _HEAD.format(region=loss.code) + to_yaml(layer) if layer else ""
 
 
 def layer_of(loss: RegionLoss) -> Mapping[str, Any]:

@@ -5,6 +5,8 @@ A provider's edge is nowhere in the platform: nothing that fails in it takes the
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
 from aether_deploy.infrastructure.analysis.findings import Finding
 from aether_deploy.infrastructure.analysis.impacts import Basis, Effect, FailureImpact
@@ -13,7 +15,7 @@ from aether_deploy.infrastructure.edge.outside import outside_origins
 from aether_deploy.infrastructure.edge.policy import classes_of
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.kinds.edge import EdgeConfig
-from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_regions
+from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_regions, reading_order
 from aether_deploy.timespan import TimeSpan
 
 _KEPT = Basis(
@@ -25,7 +27,6 @@ _SPARE = Basis(
     "ngx_http_upstream_module; measured on nginx 1.31.3",
 )
 _ONE_SERVER = Basis("one server holds a region's objects, and goes with its node or zone", "placement; measured")
-_PAUSE = TimeSpan(0.0, CONNECT_SECS, READ_SECS)
 _PODS = Basis("its pods keep nothing that would be missed: others answer", "Deployment; placement")
 
 
@@ -35,6 +36,23 @@ _ELSEWHERE = Basis("nothing of it runs here: it goes on while one of its origins
 def analyst(config: EdgeConfig, estate: Estate) -> "EdgeAnalyst | ProviderAnalyst":
     """Return who answers for edges."""
     return EdgeAnalyst(config, estate) if config.runs_here else ProviderAnalyst(config, estate)
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """Whom an edge asks while something fails.
+
+    Attributes:
+        sources: Who answers, in the order in which they are asked; each with whether that is sure.
+        silent: How many do not answer.
+    """
+
+    sources: Mapping[str, bool]
+    silent: int
+
+    @property
+    def in_vain(self) -> int:
+        """How many may be waited for, one after the other, until somebody answers."""
+        return self.silent + sum(not sure for sure in self.sources.values())
 
 
 class EdgeAnalyst:
@@ -48,12 +66,17 @@ class EdgeAnalyst:
         store = estate.component(config.store)
         own = store is not None and getattr(store, "provider", "") == SELF_HOSTED
         self._origins: tuple[EstateRegion, ...] = home_regions(store, estate) if own else ()
+        self._order = {each.code: reading_order(store, estate, each.code) for each in self._regions if own}
+        # Without an endpoint nobody reaches it from elsewhere: see policy.shield_of.
+        shields = self._regions if config.endpoint is not None else ()
+        self._shield = next((each for each in shields if each.code == config.shield), None)
 
     @property
     def footprint(self) -> Footprint:
-        """Every datacenter with its pods or with a copy of its store, and the links between."""
+        """Every datacenter with its pods or with a copy of its store, and the links to those and to the shield."""
         names = {each.name for region in (*self._regions, *self._origins) for each in region.full}
-        pairs = {frozenset((a.code, b.code)) for a in self._regions for b in self._origins if a.code != b.code}
+        asked = (*self._origins, *((self._shield,) if self._shield is not None else ()))
+        pairs = {frozenset((a.code, b.code)) for a in self._regions for b in asked if a.code != b.code}
         return Footprint(datacenters=frozenset(names), links=frozenset(pairs))
 
     @property
@@ -80,36 +103,68 @@ class EdgeAnalyst:
                 note="players are answered by the edge of another region, once their names lead there",
             )  # fmt: skip
             return
-        reached = [each for each in self._origins if self._reaches(region, each, failure)]
-        if self._origins and not reached:
+        asked = self._asked(region, failure)
+        if not asked.sources:
             yield Effect(
                 part=region.code, region=region.code, outcome="read-only", note=_outlives(self._config), rules=(_KEPT,),
                 fix="let a further region follow the store",
             )  # fmt: skip
-        elif self._origins and all(self._may_be_gone(each, failure) for each in reached):
+        elif not any(asked.sources.values()):
             yield Effect(
                 part=region.code, region=region.code, outcome="read-only", rules=(_ONE_SERVER, _KEPT),
                 note=f"if the store's server is among the lost: {_outlives(self._config)}",
                 fix="let a further region follow the store",
             )  # fmt: skip
-        elif len(reached) < len(self._origins):
-            note = f"what is not kept comes from {reached[0].code}"
-            yield Effect(part=region.code, region=region.code, note=note, pause=_PAUSE, rules=(_SPARE,))
-        elif any(self._may_be_gone(each, failure) for each in reached):
-            sure = next(each for each in reached if not self._may_be_gone(each, failure))
-            note = f"if a store's server is among the lost, what is not kept comes from {sure.code}"
-            rules = (_ONE_SERVER, _SPARE)
-            yield Effect(part=region.code, region=region.code, note=note, pause=_PAUSE, rules=rules)
+        elif asked.in_vain:
+            yield self._waiting(region, asked, failure)
         elif here & failure.lost or here & failure.nodes or failure.role:
             yield Effect(part=region.code, region=region.code, note="fewer pods, and what they kept", rules=(_PODS,))
 
-    def _reaches(self, region: EstateRegion, origin: EstateRegion, failure: PlatformFailure) -> bool:
-        gone = {each.name for each in origin.full} <= failure.lost
-        return not gone and frozenset((region.code, origin.code)) not in failure.cut
+    def _waiting(self, region: EstateRegion, asked: "_Asked", failure: PlatformFailure) -> Effect:
+        """Return what it means that some who are asked do not answer, or may not: one is waited for after the other."""
+        note = f"what is not kept comes from {next(name for name, sure in asked.sources.items() if sure)}"
+        rules: tuple[Basis, ...] = (_SPARE,)
+        if not asked.silent and any(self._may_be_gone(each, failure) for each in self._origins):
+            note, rules = f"if a store's server is among the lost, {note}", (_ONE_SERVER, _SPARE)
+        elif not asked.silent:
+            note = f"if the shield's pod is among the lost, {note}"
+        times = asked.in_vain
+        pause = TimeSpan(0.0, times * CONNECT_SECS, times * READ_SECS)
+        return Effect(part=region.code, region=region.code, note=note, pause=pause, rules=rules)
 
-    def _may_be_gone(self, origin: EstateRegion, failure: PlatformFailure) -> bool:
-        """Return whether the one server of a region may stand where something fails: its volume decides where."""
-        return bool({each.name for each in origin.full} & (failure.lost | failure.nodes))
+    def _asked(self, region: EstateRegion, failure: PlatformFailure) -> "_Asked":
+        """Return who answers an edge, in the order in which it asks: its shield before any copy of the store."""
+        sources: dict[str, bool] = {}
+        silent = 0
+        if self._shield is not None and self._shield.code != region.code:
+            first = self._nearest_first(self._shield)[:1]  # one that waits for its own is waited for no longer
+            if self._reaches(region, self._shield, failure) and all(
+                self._reaches(self._shield, each, failure) for each in first
+            ):
+                shaken = any(self._may_be_gone(each, failure) for each in (self._shield, *first))
+                sources[f"the shield in {self._shield.code}"] = not shaken
+            else:
+                silent += 1
+        for each in self._nearest_first(region):
+            if self._reaches(region, each, failure):
+                sources[each.code] = not self._may_be_gone(each, failure)
+            else:
+                silent += 1
+        if not self._origins:
+            sources["the store"] = True  # a provider's
+        return _Asked(sources, silent)
+
+    def _nearest_first(self, region: EstateRegion) -> list[EstateRegion]:
+        order = self._order[region.code] if self._origins else ()
+        return [each for code in order for each in self._origins if each.code == code]
+
+    def _reaches(self, region: EstateRegion, other: EstateRegion, failure: PlatformFailure) -> bool:
+        gone = {each.name for each in other.full} <= failure.lost
+        return not gone and frozenset((region.code, other.code)) not in failure.cut
+
+    def _may_be_gone(self, region: EstateRegion, failure: PlatformFailure) -> bool:
+        """Return whether a region's one server, or the pod that is asked there, may stand where something fails."""
+        return bool({each.name for each in region.full} & (failure.lost | failure.nodes))
 
     def findings(self) -> Iterator[Finding]:
         """Yield classes that are gone with their origin, though nobody need notice."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from aether_deploy.infrastructure.edge.nginx_pages import page_headers, page_maps, preflight
-from aether_deploy.infrastructure.edge.policy import EdgeOrigin, EdgePage, EdgePolicy
+from aether_deploy.infrastructure.edge.policy import EdgeOrigin, EdgePolicy
 
 OLDEST = (1, 27, 4)
 """The version that knows everything here: ``ssl_certificate_cache`` came last, ``server … resolve`` before it."""
@@ -92,17 +92,8 @@ def needs_resolver(origin: EdgeOrigin) -> bool:
     return "." in host and not host.endswith(".svc") and not re.fullmatch(r"[0-9.]+", host)
 
 
-def nginx_text(policy: EdgePolicy, place: NginxPlace, *, cors_origins: Sequence[str] = ()) -> str:
-    """Return the file of one edge. Equal input gives equal text.
-
-    Args:
-        policy: What it does.
-        place: Where it runs.
-        cors_origins: Pages of other origins that may read, beside those of the policy.
-    """
-    known = {each.origin for each in policy.pages}
-    pages = (*policy.pages, *(EdgePage(each) for each in cors_origins if each not in known))
-    policy = msgspec.structs.replace(policy, pages=pages)
+def nginx_text(policy: EdgePolicy, place: NginxPlace) -> str:
+    """Return the file of one edge. Equal input gives equal text."""
     lines = [
         f"worker_processes {place.workers};",
         "worker_rlimit_nofile 16384;",
@@ -173,10 +164,20 @@ def _chain(policy: EdgePolicy, place: NginxPlace) -> Iterator[str]:
         yield f"  listen {place.stages[2 * at - 1]};"
         yield "  location / {"
         yield f"    proxy_pass http://from_{at};"
+        yield f"    proxy_read_timeout {_patience_secs(policy, at)}s;"
         yield "    proxy_set_header Connection '';"
         yield f"    proxy_next_upstream {_NEXT};"
         yield "  }"
         yield "}"
+
+
+def _patience_secs(policy: EdgePolicy, at: int) -> int:
+    """Return how long what asks ``from_<at>`` waits for an answer: for as long as the origins behind may keep silent.
+
+    As long as one of them alone it would give up when that does, and the last would never be asked.
+    """
+    behind = max(1, len(policy.origins) - at - 1)
+    return behind * (CONNECT_SECS + READ_SECS) + 1
 
 
 # An object that a region has not copied yet is fetched from one that has it.
@@ -227,6 +228,7 @@ def _open(prefix: str, policy: EdgePolicy) -> Iterator[str]:
     yield "  set $args '';"
     # With a path here nginx sends the path that it matched, not the one that it was sent: '..' and '%2e' are gone.
     yield f"  proxy_pass http://from_0{prefix};"
+    yield f"  proxy_read_timeout {_patience_secs(policy, 0)}s;"
     yield "  proxy_pass_request_headers off;"
     yield "  proxy_pass_request_body off;"
     yield "  proxy_set_header Connection '';"
@@ -276,6 +278,8 @@ def _origin(origin: EdgeOrigin, at: int, place: NginxPlace) -> Iterator[str]:
     yield f"    proxy_pass {address.scheme}://origin_{at}{origin.path}$request_uri;"
     yield f"    proxy_set_header Host {_host_header(origin)};"
     yield "    proxy_set_header Connection '';"
+    # A name may have many addresses: one that keeps silent is enough to know.
+    yield f"    proxy_next_upstream_timeout {READ_SECS}s;"
     if address.scheme == "https":
         yield "    proxy_ssl_server_name on;"
         yield f"    proxy_ssl_name {origin.certified_as or address.host};"

@@ -11,6 +11,7 @@ from aether_deploy.infrastructure.object_store.regions import (
     external_address,
     home_regions,
 )
+from aether_deploy.infrastructure.object_store.rendering import stateful_set_name
 from aether_deploy.infrastructure.object_store.seaweed import DEFAULT_PORTS, WeedPlace, compare_arguments
 from aether_deploy.infrastructure.objects.pods import CLAIM
 
@@ -34,7 +35,7 @@ def _overview(config: "ObjectStoreConfig", estate: Estate) -> str:
     for place, region in enumerate(home_regions(config, estate)):
         role = "takes writes" if place == 0 else "follows, and is read"
         where = (
-            f"`{config.name}-{region.code}-0` in `{region.cluster}`"
+            f"`{_pod(config, region.code)}` in `{region.cluster}`"
             if config.provider == SELF_HOSTED
             else external_address(config, estate, region.code).url
         )
@@ -69,7 +70,7 @@ def _buckets(config: "ObjectStoreConfig", estate: Estate) -> str:
 def _asking(config: "ObjectStoreConfig", estate: Estate) -> str:
     lines = ["## Ask a server\n", "```sh"]
     for region in home_regions(config, estate):
-        pod = f"{config.name}-{region.code}-0"
+        pod = _pod(config, region.code)
         ask = f"kubectl --context {region.cluster} -n {estate.data_namespace} exec {pod} -c seaweedfs --"
         address = f"-master=127.0.0.1:{MASTER[1]}.{MASTER_GRPC[1]} -filer=127.0.0.1:{FILER[1]}.{FILER_GRPC[1]}"
         lines.append(f"{ask} sh -c \"echo 'volume.list; s3.bucket.list' | weed shell {address}\"")
@@ -87,7 +88,7 @@ def _keys(config: "ObjectStoreConfig", estate: Estate) -> str:
     ]
     lines += [
         f"kubectl --context {each.cluster} -n {estate.data_namespace} rollout restart "
-        f"statefulset/{config.name}-{each.code}"
+        f"statefulset/{stateful_set_name(config, each.code)}"
         for each in home_regions(config, estate)
     ]
     lines.append("```\n")
@@ -103,7 +104,7 @@ def _comparing(config: "ObjectStoreConfig", estate: Estate) -> str:
     first, *others = home_regions(config, estate)
     ask = " ".join(["weed", *compare_arguments(_INSIDE, leader=_leader(config, estate))])
     space = estate.data_namespace
-    pods = {each.code: f"{config.name}-{each.code}-0" for each in others}
+    pods = {each.code: _pod(config, each.code) for each in others}
     return "\n".join(
         [
             "## See that copies agree\n",
@@ -121,6 +122,10 @@ def _comparing(config: "ObjectStoreConfig", estate: Estate) -> str:
     )
 
 
+def _pod(config: "ObjectStoreConfig", region: str) -> str:
+    return f"{stateful_set_name(config, region)}-0"
+
+
 _INSIDE = WeedPlace(host="127.0.0.1", bind="", ports=DEFAULT_PORTS, data="", identities="")
 
 
@@ -130,27 +135,47 @@ def _leader(config: "ObjectStoreConfig", estate: Estate) -> str:
 
 
 def _leading(config: "ObjectStoreConfig", estate: Estate) -> str:
-    homes = home_regions(config, estate)
-    first, second = homes[0], homes[1]
-    asked = f"kubectl --context {first.cluster} -n {estate.data_namespace}"
+    first, second, *_ = home_regions(config, estate)
     return "\n".join(
         [
             f"## Let {second.code} take writes\n",
+            taking_over(config, estate),
+            f"## Bring {first.code} back\n",
+            bringing_back(config, estate),
+        ]
+    )
+
+
+def taking_over(config: "ObjectStoreConfig", estate: Estate) -> str:
+    """Return how the second region takes writes while the first is away, as Markdown without a heading."""
+    first, second, *_ = home_regions(config, estate)
+    return "\n".join(
+        [
             f"While {first.code} is away, {second.code} is read and refuses writes. When it is not to come back "
             "soon:\n",
             f"1. See that {first.code} is really away: what is written to both is not joined.",
             f"2. Name {second.code} first in `regions` of `{config.name}`, and take {first.code} out. Publish.",
             f"3. The server of {second.code} restarts with keys that may write; `{config.name}` leads there. What "
             f"{first.code} took in its last moments and nobody had copied is missing.\n",
-            f"## Bring {first.code} back\n",
+        ]
+    )
+
+
+def bringing_back(config: "ObjectStoreConfig", estate: Estate) -> str:
+    """Return how the first region follows the second once it is back, as Markdown without a heading."""
+    first, second, *_ = home_regions(config, estate)
+    asked = f"kubectl --context {first.cluster} -n {estate.data_namespace}"
+    pod = _pod(config, first.code)
+    return "\n".join(
+        [
             f"It comes back with an empty volume, and gets everything that {second.code} has, from its first day on. "
             f"With its old volume an object that both changed would become a mixture of both (measured on 4.48).\n",
             f"1. Whoever wants the writes that were missing makes a snapshot of the volume of {first.code} first, and "
             "looks at it elsewhere.",
             "2. Delete the claim; its server must be gone:\n",
             "```sh",
-            f"{asked} delete pod {config.name}-{first.code}-0 --ignore-not-found",
-            f"{asked} delete pvc {CLAIM}-{config.name}-{first.code}-0",
+            f"{asked} delete pod {pod} --ignore-not-found",
+            f"{asked} delete pvc {CLAIM}-{pod}",
             "```\n",
             f"3. Add {first.code} to `regions` again, as the second, so that it follows {second.code}. Publish.",
             f"4. To lead from {first.code} again: wait until copies agree, stop those who write, and name it first.\n",

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -46,23 +46,20 @@ class Edge(Booted):
         port: Where it answers.
     """
 
-    def __init__(
-        self, policy: EdgePolicy, origins: Mapping[str, str], *, cache_mb: int = 64, cors_origins: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, policy: EdgePolicy, origins: Mapping[str, str], *, cache_mb: int = 64) -> None:
         """Prepare an edge; nothing runs before the block is entered.
 
         Args:
             policy: What is rendered.
             origins: Address and port where each origin of ``policy`` stands here, by its name.
             cache_mb: How much it may keep, MB.
-            cors_origins: Pages of other origins that may read.
 
         Raises:
             MissingProgramsError: nginx is not on this machine; with what brings it.
         """
         moved = tuple(msgspec.structs.replace(each, address=_address(origins[each.name])) for each in policy.origins)
         self.policy = msgspec.structs.replace(policy, origins=moved)
-        self._cors, self._cache_mb = cors_origins, cache_mb
+        self._cache_mb = cache_mb
         self._program = find_nginx()
         self._life = ExitStack()
         self._held: list[socket.socket] = []
@@ -91,7 +88,7 @@ class Edge(Booted):
             run=str(folder),
         )
         file = folder / "nginx.conf"
-        file.write_text(nginx_text(self.policy, place, cors_origins=self._cors), "utf-8")
+        file.write_text(nginx_text(self.policy, place), "utf-8")
         command = [str(self._program), "-p", str(folder), "-c", str(file), "-g", ALONE]
         self._daemon = Daemon("nginx", command, folder)
         self._daemon.start()

@@ -209,7 +209,7 @@ class PatroniCluster(Booted):
         while not self.is_healthy():
             self.check()
             for member in self.members.values():
-                member.mend()
+                member.supervise()
             if time.monotonic() - begun > within_secs:
                 words = "\n".join(member.last_words(2) for member in self.members.values())
                 raise EffectError(

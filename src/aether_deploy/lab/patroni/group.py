@@ -73,7 +73,7 @@ class PatroniGroup:
             DaemonError: A member's Patroni ends each time.
         """
         for member in self.members.values():
-            member.mend()
+            member.supervise()
         first, *others = self.members.values()
         if not _leads(first):
             return False

@@ -98,21 +98,31 @@ class PatroniMember:
         signal_all(senders, signal.SIGSTOP)
         return len(senders)
 
-    def mend(self) -> None:
-        """Start its Patroni again if it ended by itself, as a kubelet would, but not for ever.
+    def check(self) -> None:
+        """Raise if its Patroni ended by itself.
 
         Raises:
-            DaemonError: It ends each time; the message quotes what Patroni said last. PostgreSQL says more, and less
-                to the point.
+            DaemonError: It did; the message quotes what Patroni said last. PostgreSQL says more, and less to the point.
         """
         if not self._wanted:
             return
         try:
             self._daemon.check()
         except DaemonError as error:
+            reason = str(error).partition("\n")[0]
+            raise DaemonError(f"{reason}\n{self.last_words()}\n  fix: see the lines of its log above") from None
+
+    def supervise(self) -> None:
+        """Start its Patroni again if it ended by itself, as a kubelet would, but not for ever.
+
+        Raises:
+            DaemonError: It ends each time; see :meth:`check`.
+        """
+        try:
+            self.check()
+        except DaemonError:
             if self.restarts >= _RESTARTS:
-                reason = str(error).partition("\n")[0]
-                raise DaemonError(f"{reason}\n{self.last_words()}\n  fix: see the lines of its log above") from None
+                raise
             self.restarts += 1
             self._daemon.start()
 

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -260,24 +260,36 @@ class ObjectStore(Booted):
         """Return everything that a server has said."""
         return self._servers[region].log.read_text("utf-8", "replace")
 
-    def wait_ready(self, within_secs: float = _READY_SECS) -> float:
-        """Wait until every running server is ready, and let those follow that do; return how long that took, seconds.
+    def wait_ready(self, within_secs: float = _READY_SECS, regions: Collection[str] | None = None) -> float:
+        """Wait until servers are ready, and let those follow that do; return how long that took, seconds.
+
+        Args:
+            within_secs: How long to wait at most, seconds.
+            regions: Whose servers; one that is frozen is never ready. Left out, of all that run.
 
         Raises:
             EffectError: One ended by itself, or the time is over.
         """
+        waited = [code for code, each in self._servers.items() if each.pid is not None] if regions is None else regions
 
         def ready() -> bool:
-            for daemon in self._servers.values():
-                if daemon.pid is not None:
-                    daemon.check()
-            return all(self.is_ready(region) for region, daemon in self._servers.items() if daemon.pid is not None)
+            for region in waited:
+                self._servers[region].check()
+            return all(map(self.is_ready, waited))
 
-        took = self.wait_until(ready, within_secs, "all servers answer S3")
-        for region, daemon in self._followers.items():
-            if self._servers[region].pid is not None and daemon.pid is None:
-                daemon.start()  # sooner it ends by itself: a pod has a script that starts it again
+        took = self.wait_until(ready, within_secs, f"the servers of {', '.join(waited)} answer S3")
+        self.follow_again(waited)
         return took
+
+    def follow_again(self, regions: Collection[str]) -> None:
+        """Start what follows in regions whose server runs, where it ended by itself.
+
+        It does wherever nobody answers it yet; in a pod a script starts it again.
+        """
+        for region in regions:
+            follower = self._followers.get(region)
+            if follower is not None and follower.pid is None and self._servers[region].pid is not None:
+                follower.start()
 
     def wait_until(self, holds: Callable[[], bool], within_secs: float, what: str) -> float:
         """Wait until ``holds`` says so; return how long that took, seconds.

@@ -1,6 +1,7 @@
 """Asking a lab that runs in another process: one question a connection, JSON lines over a Unix socket.
 
-The socket lies in the folder of the process that keeps the lab, which only its user may enter.
+The socket lies in the folder of the process that keeps the lab, in one that only its user may enter; where that is
+somebody else's, nothing is asked.
 """
 
 import contextlib
@@ -15,9 +16,10 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from aether_deploy.lab.system.accepting import accepted
 from aether_deploy.lab.system.faults import LabFault
 from aether_deploy.lab.system.record import FaultRecord, LabRecord
-from aether_deploy.lab.workplace import workplaces
+from aether_deploy.lab.workplace import own_workplaces
 from aether_deploy.problems import ConfigError, EffectError, Problem
 
 SOCKET = "control.sock"
@@ -25,6 +27,7 @@ NO_LAB = "no lab is up\n  fix: aether-deploy lab up FILE boots one"
 ONE_AT_A_TIME = "a lab is up already\n  fix: aether-deploy lab down ends it"
 Tell = Callable[[str], None]
 
+_STAYS = "the lab has ended, and the process that kept it has not\n  fix: see which runs: pgrep -f lab.system.keeper"
 _LOCK = ".lab.lock"
 _LEAVE_SECS = 10.0
 _POLL_SECS = 0.05
@@ -99,10 +102,9 @@ def alone() -> Iterator[None]:
     """Be the only one of this user who keeps a lab while the block runs, however it ends.
 
     Raises:
-        EffectError: Somebody else is.
+        EffectError: Somebody else is; or the folder of all labs is not ours.
     """
-    workplaces().mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (workplaces() / _LOCK).open("wb") as lock:
+    with (own_workplaces() / _LOCK).open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -127,6 +129,7 @@ class ControlSocket:
             raise EffectError(f"{path}: too long for a socket\n  fix: let TMPDIR name a folder with a shorter path")
         self._keeper = keeper
         self._open: set[threading.Thread] = set()
+        self._over = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -135,6 +138,7 @@ class ControlSocket:
 
     def close(self) -> None:
         """Take no more questions, and let those that were taken be answered."""
+        self._over.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -142,11 +146,7 @@ class ControlSocket:
             each.join(_LAST_ANSWER_SECS)
 
     def _listen(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
+        for connection in accepted(self._listener, self._over):
             thread = threading.Thread(target=self._serve, args=(connection,), name="lab-question", daemon=True)
             self._open.add(thread)
             thread.start()
@@ -214,15 +214,15 @@ def ask_down() -> Ended:
     """End the lab that is up; returns when everything of it is gone.
 
     Raises:
-        EffectError: None is.
+        EffectError: None is, or something of it is still there.
     """
     ended = msgspec.convert(_ask(Question("down"), _say_nothing), type=Ended)
     deadline = time.monotonic() + _LEAVE_SECS
     while time.monotonic() < deadline:  # who kept it answers before it has left
         with contextlib.suppress(EffectError), alone():
-            break
+            return ended
         time.sleep(_POLL_SECS)
-    return ended
+    raise EffectError(_STAYS)
 
 
 def _say_nothing(text: str) -> None:
@@ -254,8 +254,12 @@ def _lines(connection: socket.socket) -> Iterator[Line]:
 
 
 def connected() -> socket.socket | None:
-    """Return a connection to the lab of this user that is up; None where none is."""
-    for path in sorted(workplaces().glob(f"run-*/{SOCKET}")):
+    """Return a connection to the lab of this user that is up; None where none is.
+
+    Raises:
+        EffectError: The folder of all labs is not ours.
+    """
+    for path in sorted(own_workplaces().glob(f"run-*/{SOCKET}")):
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(str(path))

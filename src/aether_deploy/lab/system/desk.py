@@ -7,9 +7,11 @@ that lives as long as its programs do.
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from aether_deploy.lab.system.member import Member
+from aether_deploy.lab.workplace import remembering
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -21,21 +23,31 @@ class Desk:
     Attributes:
         member: The member.
         boot_secs: How long it took to boot; None until it has.
+        folders: What it works in.
     """
 
     def __init__(self, member: Member) -> None:
         self.member = member
         self.boot_secs: float | None = None
+        self.folders: list[Path] = []
         self._entered = False
+        self._booting: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"lab-{member.name}")
 
     def boot(self) -> "Future[None]":
         """Boot the member; the future ends when it serves, or holds why it does not."""
-        return self.do(self._boot)
+        self._booting = self.do(self._boot)
+        return self._booting
+
+    @property
+    def is_booting(self) -> bool:
+        """Whether it has been told to boot, and neither serves nor has failed."""
+        return self._booting is not None and not self._booting.done()
 
     def _boot(self) -> None:
         begun = time.monotonic()
-        self.member.__enter__()
+        with remembering(self.folders):
+            self.member.__enter__()
         self._entered = True
         self.boot_secs = time.monotonic() - begun
 

@@ -5,10 +5,9 @@ processes are hit, and what they lead. So where the analysis answers for the gra
 which of them it is: a part whose leader is not hit may notice nothing.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,9 +16,9 @@ from aether_deploy.infrastructure.analysis.failures import PlatformFailure, Role
 from aether_deploy.infrastructure.analysis.impacts import Effect
 from aether_deploy.infrastructure.kinds.edge import EdgeConfig
 from aether_deploy.lab.system.faults import LabFault
-from aether_deploy.lab.system.member import LabProcess
+from aether_deploy.lab.system.mending import mending
 from aether_deploy.lab.system.parts import Part
-from aether_deploy.lab.system.record import FaultRecord, Predicted
+from aether_deploy.lab.system.record import FaultRecord, LabProcess, Predicted
 from aether_deploy.lab.system.stores import as_it_runs_here
 from aether_deploy.lab.system.workloads import WorkloadRules
 from aether_deploy.platform.analysing import analyse_platform
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from aether_deploy.platform.config import Platform
 
 NO_SUCH_PAIR = "analyze knows no such combination of failures"
-_COLLECTIVE = re.compile(r"each of \d+ (?P<many>\w+)s")
 _UNTOUCHED = "nothing of it is hit"
 
 
@@ -39,11 +37,14 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
         failure: How ``analyze`` calls it: ``zone us-east-1a``; empty for what it does not know.
         parts: What becomes of each part.
         unpredicted: The parts of which nothing is said, with the reason.
+        clocks: How long each part may take to do something by itself, seconds: until its leader is taken for dead and
+            another leads, or the next origin is asked. What fails late has failed by then.
     """
 
     failure: str
     parts: Mapping[Part, Predicted]
     unpredicted: Mapping[Part, str] = {}
+    clocks: Mapping[Part, float] = {}
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,38 +89,49 @@ class Expecting:
         subjects = [as_it_runs_here(each, self._platform, refuses=refuses) for each in said.subjects]
         return analyse(self._estate, subjects, pairs=True)
 
-    def expect(
-        self,
-        fault: LabFault,
-        *,
-        hit: Sequence[LabProcess],
-        processes: Sequence[LabProcess],
-        parts: Sequence[Part],
-        in_effect: Sequence[LabFault] = (),
-        earlier: Sequence[FaultRecord] = (),
-    ) -> Expectation:
+    def expect(self, fault: LabFault, scene: Scene) -> Expectation:
         """Return what is said of ``fault``.
 
         Args:
             fault: What is about to be done.
-            hit: The processes that it ends or stops, as they are before.
-            processes: All processes, as they are before.
-            parts: The parts that clients ask.
-            in_effect: Other faults that are in effect; of ``mend``, those that remain so.
-            earlier: What was done before, and what came of it.
+            scene: What it is done to.
         """
-        scene = Scene(hit=hit, processes=processes, parts=parts, in_effect=in_effect, earlier=earlier)
+        analysis = self._silent if fault.kind in ("freeze", "cut", "mend") else self._refused
+        clocks = {part: self._clock_secs(part, analysis) for part in scene.parts}
+        return msgspec.structs.replace(self._said(fault, scene, analysis, clocks), clocks=clocks)
+
+    def _said(self, fault: LabFault, scene: Scene, analysis: Analysis, clocks: Mapping[Part, float]) -> Expectation:
         if fault.kind == "mend":
-            return _mended(scene)
-        analysis = self._silent if fault.kind in ("freeze", "cut") else self._refused
+            back = mending(clocks, remaining=scene.in_effect, earlier=scene.earlier)
+            return Expectation(failure="", parts=back.parts, unpredicted=back.unpredicted)
         if fault.kind in ("kill", "freeze"):
-            if in_effect:
+            if scene.in_effect:
                 return self._unknown(scene, NO_SUCH_PAIR)
             return self._of_process(fault, scene, analysis)
-        failure = self._failure(fault, in_effect, analysis)
+        failure = self._failure(fault, scene.in_effect, analysis)
         if failure is None:
-            return self._unknown(scene, NO_SUCH_PAIR if in_effect else "analyze knows no such failure")
+            return self._unknown(scene, NO_SUCH_PAIR if scene.in_effect else "analyze knows no such failure")
         return self._of_failure(fault, failure, scene, analysis)
+
+    def _clock_secs(self, part: Part, analysis: Analysis) -> float:
+        """Return how long at most what a part does by itself takes: a leader's end, and what passes while it serves.
+
+        A copy of which the analysis says nothing has the clocks of what it is a copy of.
+        """
+        if part.member not in analysis.by_name:
+            return self._workloads.clock_secs(part)
+        leader = self._leader_row(analysis, part.member)
+        alone = _effect_on(part, leader) or _alike(part, leader) or max(leader, key=_gravity, default=None)
+        passing = (
+            effect
+            for row in analysis.singles
+            if part.member in row.cells
+            for effect in row.cells[part.member].impact.effects
+            if effect.pause is not None and _is_of(effect, part)
+        )
+        felt = (alone, *passing) if alone is not None else passing
+        spans = (effect.recovery or effect.pause for effect in felt)
+        return max((span.worst for span in spans if span is not None), default=0.0)
 
     # --- which failure it is
 
@@ -142,16 +154,10 @@ class Expecting:
     def _single(self, fault: LabFault) -> PlatformFailure | None:
         wanted = {"zone": ("zone", "witness"), "region": ("region",), "cut": ("link",)}.get(fault.kind, ())
         for each in single_failures(self._estate, ()):
-            if each.kind in wanted and self._is_meant(each, fault):
+            named = each.cut == {fault.ends} if each.kind == "link" else each.name == fault.target
+            if each.kind in wanted and named:
                 return each
         return None
-
-    def _is_meant(self, failure: PlatformFailure, fault: LabFault) -> bool:
-        if failure.kind == "link":
-            return failure.cut == {fault.ends}
-        zones = {each.zone for each in self._estate.datacenters if each.name in failure.lost}
-        in_zone = failure.kind == "zone" and fault.target in {*failure.lost, *zones}
-        return failure.name == fault.target or in_zone
 
     # --- what is said of it
 
@@ -300,25 +306,25 @@ def _perhaps(said: Predicted) -> Predicted:
 
 
 def _effect_on(part: Part, effects: Iterable[Effect]) -> Effect | None:
-    """Return the gravest effect on a part; one that speaks of many alike speaks of each."""
+    """Return the gravest effect on a part."""
     found = [each for each in effects if _is_of(each, part)]
-    return max(found, key=lambda each: each.gravity, default=None)
+    return max(found, key=_gravity, default=None)
+
+
+def _gravity(effect: Effect) -> tuple[int, bool, float, bool, bool]:
+    return effect.gravity
 
 
 def _is_of(effect: Effect, part: Part) -> bool:
     if effect.region is not None and part.region is not None and effect.region != part.region:
         return False
-    if effect.part == part.part:
-        return True
-    many = _COLLECTIVE.fullmatch(effect.part)
-    name = many["many"] if many is not None else effect.part.removeprefix("the ")
-    return name == "worker" and re.fullmatch(rf"{name} \d+", part.part) is not None
+    return effect.part == part.part
 
 
 def _alike(part: Part, effects: Iterable[Effect]) -> Effect | None:
     """Return what is said of another part in the same region: of shards, which are alike, but one is told."""
     found = [each for each in effects if part.region in (None, each.region)]
-    return max(found, key=lambda each: each.gravity, default=None)
+    return max(found, key=_gravity, default=None)
 
 
 def _asked_and_said(parts: Sequence[Part], row: Row | None) -> Iterator[Part]:
@@ -346,47 +352,3 @@ def _process_name(fault: LabFault, scene: Scene) -> str:
     if fault.kind == "freeze":
         return f"node {', '.join(dict.fromkeys(each.datacenter for each in scene.hit))}, for {whose}"
     return f"process of {whose} that leads" if leads else f"another process of {whose}"
-
-
-def _mended(scene: Scene) -> Expectation:
-    """Return what is said of mending: whatever was stopped until its failure is over comes back."""
-    parts: dict[Part, Predicted] = {}
-    unpredicted: dict[Part, str] = {}
-    others = ", ".join(str(each) for each in scene.in_effect)
-    for part in scene.parts:
-        past = _past(part, scene.earlier)
-        rule = "it is back once what failed is back" if past.stopped else "nothing that serves is touched"
-        parts[part] = Predicted(
-            outcome="interrupted", readable=False, certain=False, loss="; ".join(past.losses), rules=(rule,)
-        )  # fmt: skip
-        if past.stopped and others:
-            unpredicted[part] = f"other faults are in effect: {others}"
-        elif past.unsaid:
-            unpredicted[part] = "nothing was said of what stopped it"
-    return Expectation(failure="", parts=parts, unpredicted=unpredicted)
-
-
-class _Past(NamedTuple):
-    """What befell a part: whether it does not serve, what was said to be lost, and whether nothing was said of it."""
-
-    stopped: bool
-    losses: tuple[str, ...]
-    unsaid: bool
-
-
-def _past(part: Part, earlier: Sequence[FaultRecord]) -> _Past:
-    """Return what befell a part since what it lost was last counted."""
-    stopped, unsaid = False, False
-    losses: dict[str, None] = {}
-    own = [each for record in earlier for each in record.parts if (each.member, each.part, each.region) == part]
-    for each in own:
-        if each.measured is None:
-            continue
-        stopped = each.measured.outcome in ("down", "read-only")
-        if each.measured.lost is not None:
-            losses, unsaid = {}, False
-            continue
-        unsaid = unsaid or (stopped and each.verdict == "unmeasured")
-        if each.predicted.loss:
-            losses[each.predicted.loss] = None
-    return _Past(stopped, tuple(losses), unsaid)

@@ -13,6 +13,7 @@ from aether_deploy.lab.system.record import Measured, PartRecord, Predicted, Ver
 NOBODY_ASKS = "no client asks this part"
 _GRAVITY: dict[Outcome, int] = {"holds": 0, "interrupted": 1, "read-only": 2, "down": 3}
 RESOLUTION_SECS = 1.2
+_UNREAD = ", and no read was tried meanwhile"
 
 
 class Judged(NamedTuple):
@@ -73,8 +74,10 @@ def _of(said: Predicted, seen: Measured, resolution: float) -> Judged:
     judged = _outcome(said, seen, resolution)
     if judged.verdict != "held":
         return judged
-    if said.readable and not seen.readable:
+    if said.readable and seen.readable is False:
         return Judged("broken", f"{judged.says}; it could not be read meanwhile, though it was to be")
+    if said.readable and seen.readable is None and seen.outcome == "down":
+        return Judged("unmeasured", judged.says)
     if seen.lost and not said.loss:
         return Judged("broken", f"{judged.says}; {_lost(seen)}, and none may be")
     return Judged("held", f"{judged.says}; {_lost(seen)}" if seen.lost else judged.says)
@@ -89,6 +92,8 @@ def _outcome(said: Predicted, seen: Measured, resolution: float) -> Judged:
             reason = f"watched for {_secs(seen.watched_secs)} only, and {_secs(most)} may pass"
             return Judged("unmeasured", f"writes are not back; {reason}")
         return Judged("broken", f"writes are not back after {_secs(seen.watched_secs)}")
+    if said.outcome == "read-only" and seen.outcome == "down" and seen.readable is None:
+        return Judged("unmeasured", _says(seen))
     if said.outcome == "down" and seen.outcome == "read-only":
         return Judged("held", "writes stopped, and it could still be read")
     if _GRAVITY[seen.outcome] == _GRAVITY[said.outcome]:
@@ -121,9 +126,11 @@ def _says(seen: Measured) -> str:
         case "holds":
             return f"writes went on; the longest wait was {_secs(seen.stopped_secs or 0.0)}"
         case "interrupted":
-            return f"writes stopped for {_secs(seen.stopped_secs or 0.0)}"
+            return f"writes stopped for {_secs(seen.stopped_secs or 0.0)}{_UNREAD if seen.readable is None else ''}"
         case "read-only":
             return f"writes were not back after {_secs(seen.watched_secs)}, and reads went on"
+        case "down" if seen.readable is None:
+            return f"writes were not back after {_secs(seen.watched_secs)}{_UNREAD}"
         case "down":
             return f"nothing was to be had after {_secs(seen.watched_secs)}"
 

@@ -26,6 +26,7 @@ from aether_deploy.problems import ConfigError, EffectError
 
 BOOTING = "the lab is still booting\n  fix: wait until lab up has returned"
 _ENDED_SECS = 120.0
+_LASTS = "the lab has not ended within {secs:g} s\n  fix: kill -9 {pid} ends it at once, with all that it runs"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +38,16 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LabKeeper:
-    """Answers for a lab from its first moment to its last."""
+    """Answers for a lab from its first moment to its last.
+
+    Attributes:
+        lab: The lab; None before it is up, and once it ends.
+        stays: Why it could not end whole; empty where it could.
+    """
 
     def __init__(self) -> None:
         self.lab: LabSystem | None = None
-        self._watching = ""
+        self.stays = ""
         self._asked_to_end = False
         self._over = threading.Event()
         self._left: dict[str, int] = {}
@@ -52,28 +58,28 @@ class LabKeeper:
             record=lab.record(),
             in_effect=tuple(InEffect(str(each.fault), round(each.at, 3)) for each in lab.in_effect),
             complaints=tuple(lab.complaints()),
-            watching=self._watching,
+            watching=lab.watching,
         )
 
     def fault(self, fault: LabFault, most_secs: float | None, tell: Tell) -> FaultRecord:
-        lab = self._up()
-        if self._watching:
-            raise EffectError(f"{self._watching} is being watched\n  fix: wait until that is over")
-        self._watching = str(fault)
-        try:
-            return lab.fault(fault, most_secs=most_secs, tell=tell)
-        finally:
-            self._watching = ""
+        return self._up().fault(fault, most_secs=most_secs, tell=tell)
 
     def down(self) -> Ended:
-        """End the lab; returns when it is gone."""
+        """End the lab; returns when it is gone.
+
+        Raises:
+            EffectError: It is not.
+        """
         lab = self._up()
         if not self._asked_to_end:
             running = [each.member for each in lab.processes() if each.state != "ended"]
             self._left = {member.name: running.count(member.name) for member in lab.members}
         self._asked_to_end = True
         os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread, which keeps the lab
-        self._over.wait(_ENDED_SECS)
+        if not self._over.wait(_ENDED_SECS):
+            raise EffectError(_LASTS.format(secs=_ENDED_SECS, pid=os.getpid()))
+        if self.stays:
+            raise EffectError(self.stays)
         return Ended(self._left)
 
     def end(self) -> None:
@@ -113,6 +119,9 @@ def kept(platform: Platform, file: str, tell: Tell) -> Iterator[LabSystem]:
         except KeyboardInterrupt:
             if not keeper.asked_to_end:
                 raise
+        except EffectError as error:
+            keeper.stays = str(error)
+            raise
         finally:
             keeper.lab = None
 

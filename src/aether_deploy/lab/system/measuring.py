@@ -17,7 +17,8 @@ from aether_deploy.lab.system.record import Measured, Predicted
 STAYS_SECS = 3.0
 """How long writes must go on until a part counts as back."""
 QUIET_SECS = 10.0
-"""How long a part is watched at least: one that is to stay down, and one that is to go on."""
+"""How long a part is watched at least, one that is to stay down and one that is to go on: so long, or as long as its
+own clocks run (:attr:`aether_deploy.lab.system.expecting.Expectation.clocks`)."""
 MARGIN_SECS = 2.0
 MEND_SECS = 180.0
 """How long what was mended is waited for, where nothing says how long that takes."""
@@ -33,11 +34,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         acknowledged: When each write was acknowledged; of a part that takes none, when each read brought something.
         reads: When each read ended, and whether it brought something.
+        reading: When the read began that has not ended; None: none is on its way.
         total: How many writes were acknowledged in all.
     """
 
     acknowledged: Sequence[float]
     reads: Sequence[tuple[float, bool]]
+    reading: float | None = None
     total: int = 0
 
 
@@ -65,15 +68,17 @@ def measure(
     stopped = end - begin
     last = longest_open(seen.acknowledged, at, until)
     is_back = last <= resolution
-    outcome: Outcome = "holds"
     if not is_back:
         begin, end = until - last, until
-        outcome = "read-only" if _reads_went_on(seen, begin, end) else "down"
+    readable = _was_readable(seen, begin, end, resolution)
+    outcome: Outcome = "holds"
+    if not is_back:
+        outcome = "read-only" if readable else "down"
     elif stopped > resolution:
         outcome = "interrupted"
     return Measured(
         outcome=outcome,
-        readable=outcome == "holds" or _reads_went_on(seen, begin, end),
+        readable=outcome == "holds" or readable,
         stopped_secs=round(stopped, 3) if is_back else None,
         stalled_secs=round(stalled_secs(stalls, begin, end), 3),
         watched_secs=round(until - at, 3),
@@ -100,10 +105,15 @@ def longest_open(times: Sequence[float], at: float, until: float) -> float:
     return until - max(at, times[place - 1] if place else at)
 
 
-def _reads_went_on(seen: Seen, begin: float, end: float) -> bool:
-    """Return whether most reads within a time brought something; without any, nothing speaks against it."""
+def _was_readable(seen: Seen, begin: float, end: float, resolution: float) -> bool | None:
+    """Return whether most reads within a time brought something; None where none was tried: nothing speaks for either.
+
+    A read that is on its way for longer than an answer may take has brought nothing.
+    """
     within = [good for when, good in seen.reads if begin < when <= end]
-    return 2 * sum(within) >= len(within)
+    if seen.reading is not None and end - max(seen.reading, begin) > resolution:
+        within.append(False)
+    return 2 * sum(within) >= len(within) if within else None
 
 
 def is_settled(
@@ -113,6 +123,7 @@ def is_settled(
     at: float,
     now: float,
     resolution: float,
+    clock_secs: float = 0.0,
     open_: bool = False,
     stalls: Sequence[Stall] = (),
 ) -> bool:
@@ -124,15 +135,18 @@ def is_settled(
         at: When the fault was.
         now: The moment.
         resolution: A shorter wait is none, seconds.
+        clock_secs: How long the part may take to do something by itself, seconds: what fails late fails by then.
         open_: Nothing was said of it.
         stalls: When the machine itself stood still.
     """
-    if now - at < max(QUIET_SECS, resolution + MARGIN_SECS):
+    if now - at < max(QUIET_SECS, clock_secs + resolution, resolution + MARGIN_SECS):
         return False
     away = longest_open(seen.acknowledged, at, now)
     is_back = away <= resolution
     if not is_back and away < QUIET_SECS:
         return False  # whether that is a pause or an outage is not known yet
+    if not is_back and away < UNSAID_SECS and _was_readable(seen, now - away, now, resolution) is None:
+        return False  # its client waits for the answer to a write, and has asked for nothing else
     if said.outcome in ("down", "read-only") or (said.outcome == "holds" and not open_):
         return True  # it has been watched for long enough to see whether that holds
     begin, end = _longest(seen.acknowledged, at, now)

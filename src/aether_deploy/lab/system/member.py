@@ -2,41 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from typing import Literal
-
-import msgspec
 
 from aether_deploy.lab.life import Booted
-
-ProcessState = Literal["running", "frozen", "ended"]
-
-
-class LabProcess(msgspec.Struct, frozen=True, kw_only=True):
-    """One process of a lab, which stands for one pod.
-
-    Attributes:
-        name: Name of the pod; unique among the processes of its region.
-        member: The component or workload that it belongs to.
-        region: Code of its region.
-        datacenter: Name of its datacenter, as :class:`aether_deploy.infrastructure.estate.Datacenter` has it.
-        state: Whether it runs.
-        pid: Its process id while it has one.
-        leads: What it leads, by the names that the member's analyst gives to parts (``Effect.part``): a shard, a
-            stream, a database. Empty where it leads nothing.
-    """
-
-    name: str
-    member: str
-    region: str
-    datacenter: str
-    state: ProcessState
-    pid: int | None = None
-    leads: tuple[str, ...] = ()
-
-    @property
-    def address(self) -> str:
-        """What is unique among all processes: ``us-east-1/router-0``."""
-        return f"{self.region}/{self.name}"
+from aether_deploy.lab.system.record import LabProcess
 
 
 class Probe(ABC):
@@ -124,14 +92,18 @@ class Member(Booted):
     def mend(self, names: Collection[str]) -> None:
         """Let frozen processes go on, start ended ones again with what they kept, and run the Jobs that would run."""
 
-    def settle(self, within_secs: float) -> None:
+    def settle(self, within_secs: float) -> bool:
         """Wait until what runs of it is as safe as it can be: copies have caught up after what befell it before.
 
         A fault that comes sooner is a second one on top of the first, which nobody predicts.
 
         Args:
             within_secs: How long to wait at most, seconds; then it stays as it is.
+
+        Returns:
+            Whether it is as safe as it can be.
         """
+        return True
 
     def cut(self, pair: frozenset[str]) -> None:
         """Let its processes of two regions no longer reach each other; nothing where they never do."""

@@ -2,27 +2,31 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 _PROC = Path("/proc")
 
 
-def memory_mb(pids: Iterable[int]) -> float | None:
+def memories_mb(asked: Iterable[Iterable[int]]) -> list[float | None]:
     """Return what processes and all that descend from them share with nobody, and their part of the rest (PSS), MB.
 
     Args:
-        pids: The processes.
+        asked: Several groups of processes, by their ids.
 
     Returns:
-        The sum; None where the system does not tell.
+        The sum of each group; None where the system does not tell.
     """
     if not (_PROC / "self/smaps_rollup").exists():
-        return None
+        return [None for _ in asked]
     children = _children()
+    return [_memory_mb(pids, children) for pids in asked]
+
+
+def _memory_mb(pids: Iterable[int], children: Mapping[int, Sequence[int]]) -> float:
     found = list(dict.fromkeys(pids))
     for each in found:
-        found += [child for child in children[each] if child not in found]
+        found += [child for child in children.get(each, ()) if child not in found]
     return round(sum(_kilobytes(each) for each in found) * 1024 / 1_000_000, 1)
 
 

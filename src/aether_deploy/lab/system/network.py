@@ -10,7 +10,7 @@ import asyncio
 import resource
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from aether_deploy.lab.names import Names
@@ -23,6 +23,7 @@ from aether_deploy.problems import EffectError
 T = TypeVar("T")
 _WAIT_SECS = 120.0
 _ANY = Address(HOST, 0)
+_ENDS = "the lab ends, and its network with it\n  fix: boot another"
 _FILES = 16_384
 _ASKERS_MAX = 64
 """Threads that ask fronts' members for targets: one that waits holds up no other front."""
@@ -51,7 +52,10 @@ class _Known(NamedTuple):
 
 
 class Network:
-    """The addresses of a lab and its links. Every method may be called from any thread."""
+    """The addresses of a lab and its links. Every method may be called from any thread.
+
+    Once the lab ends, who waits is told, and so is who wants anything opened, cut or joined: by an EffectError.
+    """
 
     def __init__(self) -> None:
         _make_room()
@@ -66,7 +70,7 @@ class Network:
         self._opening = asyncio.Lock()
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_ASKERS_MAX, thread_name_prefix="lab-network"))
-        self._thread = threading.Thread(target=self._loop.run_forever, name="lab-network", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lab-network", daemon=True)
         self._thread.start()
 
     # --- addresses
@@ -105,6 +109,9 @@ class Network:
             targets: Where a new connection, or the datagrams of somebody new, go on to; the first that takes them.
             transport: What is spoken there.
             blocking: Whether ``targets`` may take its time.
+
+        Raises:
+            EffectError: The lab ends.
         """
         address = self._do(self._open_front(relay_of(transport, targets, is_open=True, blocking=blocking)))
         self._publish(server, _Known(address, transport, targets, blocking))
@@ -155,7 +162,11 @@ class Network:
             if relay is None:
                 is_open = pair not in self._cut
                 relay = relay_of(known.transport, known.targets, is_open=is_open, blocking=known.blocking)
-                await relay.listen(at)
+                try:
+                    await relay.listen(at)
+                except BaseException:
+                    relay.close()
+                    raise
                 self._relays[region, server, at] = relay
             return relay.address
 
@@ -220,11 +231,14 @@ class Network:
         with self._known:
             if self._closed:
                 return
-            self._closed = True
+            self._closed = True  # nothing is handed to the loop from now on
             self._known.notify_all()
-        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._end())  # what was handed over before, and has not begun, is in there too
         self._loop.close()
 
     async def _end(self) -> None:
@@ -232,14 +246,27 @@ class Network:
             relay.close()
         for resolver in self._resolvers:
             resolver.close()
-        others = [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
-        for each in others:
-            each.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while others := [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]:
+            for each in others:
+                each.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
         await asyncio.get_running_loop().shutdown_default_executor()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Let the loop do something, and return what comes of it.
+
+        Raises:
+            EffectError: The lab ends.
+        """
+        with self._known:  # either before the end, which cancels what is not done, or not at all
+            if self._closed:
+                work.close()
+                raise EffectError(_ENDS)
+            doing = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return doing.result()
+        except CancelledError as error:
+            raise EffectError(_ENDS) from error
 
 
 def _make_room() -> None:

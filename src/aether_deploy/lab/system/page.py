@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from aether_deploy.lab.system.page_bars import KEY, fault_bars, lab_bars, verdict_html
-from aether_deploy.lab.system.page_graph import graph_svg, legend_html, state_after, states_in
+from aether_deploy.lab.system.page_graph import graph_svg, legend_html, state_after, state_now, states_in
 from aether_deploy.lab.system.page_style import STYLE
 from aether_deploy.lab.system.record import FaultRecord, LabRecord, PartRecord, Verdict
 from aether_deploy.lab.system.wording import measured_text, part_text, predicted_text
@@ -79,7 +79,7 @@ def _length(secs: float) -> str:
 
 
 def _platform(record: LabRecord) -> Iterator[str]:
-    state = state_after(record, len(record.faults))
+    state = state_now(record)
     yield "<h2>The platform now</h2>"
     yield _scrolled(graph_svg(record, state, "the platform as it is now"), "the platform as it is now")
     yield legend_html(record, states_in(record, state))
@@ -115,7 +115,8 @@ def _faults(record: LabRecord) -> Iterator[str]:
 def _fault(record: LabRecord, fault: FaultRecord, place: int) -> Iterator[str]:
     told = sorted((each for each in fault.parts if _is_told(each, fault)), key=_rank)
     quiet = [each for each in fault.parts if not _is_told(each, fault)]
-    hit = f"{len(fault.hit)} process{'es' if len(fault.hit) != 1 else ''} hit; " if fault.hit else ""
+    befell = "back" if fault.fault.startswith("mend=") else "hit"
+    hit = f"{len(fault.hit)} process{'es' if len(fault.hit) != 1 else ''} {befell}; " if fault.hit else ""
     called = f"analyze calls it “{fault.failure}”; " if fault.failure else ""
     yield f'<section class="fault" id="fault-{place}">'
     yield f"<h3>{place}. {escape(fault.fault)}</h3>"

@@ -9,8 +9,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from aether_deploy.infrastructure.analysis.graph import GAP, HEAD, LETTER, LINE, PAD, ZONE_HEAD
-from aether_deploy.lab.system.member import LabProcess, ProcessState
-from aether_deploy.lab.system.record import LabRecord
+from aether_deploy.lab.system.faults import parse_fault
+from aether_deploy.lab.system.record import LabProcess, LabRecord, ProcessState
 
 COLOURS = 6
 DOT = 14
@@ -28,21 +28,27 @@ class State(NamedTuple):
     cut: frozenset[frozenset[str]] = frozenset()
 
 
+def state_now(record: LabRecord) -> State:
+    """Return how the lab is: its processes as they were found, those too that ended by themselves."""
+    states = {each.address: each.state for member in record.members for each in member.processes}
+    return State(
+        ended=frozenset(address for address, state in states.items() if state == "ended"),
+        frozen=frozenset(address for address, state in states.items() if state == "frozen"),
+        cut=frozenset(map(frozenset, record.cut)),
+    )
+
+
 def state_after(record: LabRecord, faults: int) -> State:
-    """Return how the lab was after so many of its faults."""
+    """Return what so many of its faults made of the lab."""
     ended: set[str] = set()
     frozen: set[str] = set()
     cut: set[frozenset[str]] = set()
     for each in record.faults[:faults]:
-        kind, _, target = each.fault.partition("=")
-        pair = frozenset(word.strip() for word in target.split(","))
         hit = set(each.hit)
-        match kind:
+        cut = cut.union(map(frozenset, each.cut)).difference(map(frozenset, each.joined))
+        match parse_fault(each.fault).kind:
             case "mend":
                 ended, frozen = ended - hit, frozen - hit
-                cut = set() if target == "all" else cut - {pair}
-            case "cut":
-                cut.add(pair)
             case "freeze":
                 frozen |= hit - ended
             case _:

@@ -1,8 +1,9 @@
 """What is predicted and measured one by one: the parts of members, as clients of one region use them."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from aether_deploy.lab.system.member import Probe
+if TYPE_CHECKING:
+    from aether_deploy.lab.system.member import Probe
 
 
 class Part(NamedTuple):
@@ -26,6 +27,6 @@ class Part(NamedTuple):
         return " ".join(word for word in words if word)
 
 
-def part_of(probe: Probe) -> Part:
+def part_of(probe: "Probe") -> Part:
     """Return what a client asks."""
     return Part(probe.member, probe.part, probe.region)

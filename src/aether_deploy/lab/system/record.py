@@ -5,12 +5,41 @@ from typing import Literal
 import msgspec
 
 from aether_deploy.infrastructure.analysis.impacts import Outcome
-from aether_deploy.lab.system.member import LabProcess
 
 FORMAT = "aether-lab/v1"
 
 Verdict = Literal["held", "broken", "unmeasured"]
 """What happened lies within what was predicted; it does not; or nothing could tell."""
+
+ProcessState = Literal["running", "frozen", "ended"]
+
+
+class LabProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a lab, which stands for one pod.
+
+    Attributes:
+        name: Name of the pod; unique among the processes of its region.
+        member: The component or workload that it belongs to.
+        region: Code of its region.
+        datacenter: Name of its datacenter, as :class:`aether_deploy.infrastructure.estate.Datacenter` has it.
+        state: Whether it runs.
+        pid: Its process id while it has one.
+        leads: What it leads, by the names that the member's analyst gives to parts (``Effect.part``): a shard, a
+            stream, a database. Empty where it leads nothing.
+    """
+
+    name: str
+    member: str
+    region: str
+    datacenter: str
+    state: ProcessState
+    pid: int | None = None
+    leads: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """What is unique among all processes: ``us-east-1/router-0``."""
+        return f"{self.region}/{self.name}"
 
 
 class Predicted(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +73,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: What became of writes until the watch ended.
-        readable: Whether it could be read while writes stopped; True where they never did.
+        readable: Whether it could be read while writes stopped; True where they never did, None where no read was
+            tried meanwhile.
         stopped_secs: Longest time between two acknowledged writes, seconds, of which the first was before the fault or
             after; None where writes did not come back.
         stalled_secs: For how long of that the machine itself stood still, seconds: no client could have told.
@@ -54,7 +84,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     outcome: Outcome
-    readable: bool = True
+    readable: bool | None = True
     stopped_secs: float | None = None
     stalled_secs: float = 0.0
     watched_secs: float
@@ -107,7 +137,9 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
         failure: How ``analyze`` calls it: ``zone us-east-1a``; empty for what it does not know (``mend``).
         at: When it was done, seconds since the lab was up.
         until: When the watch ended.
-        hit: The processes that it ended or stopped, by their addresses.
+        hit: The processes that it ended or stopped, or of ``mend`` those that came back, by their addresses.
+        cut: Pairs of regions that it cut apart.
+        joined: Pairs of regions that it joined again.
         parts: Every part of every member.
     """
 
@@ -116,6 +148,8 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     until: float
     hit: tuple[str, ...] = ()
+    cut: tuple[tuple[str, str], ...] = ()
+    joined: tuple[tuple[str, str], ...] = ()
     parts: tuple[PartRecord, ...] = ()
 
 
@@ -154,6 +188,7 @@ class LabRecord(msgspec.Struct, frozen=True, kw_only=True):
         uses: Who uses what: ``{"world-server": ["sessions", "events"]}``.
         members: Every member.
         left_out: What of the description does not run here, each with the reason.
+        cut: Pairs of regions that are cut apart now.
         faults: Everything that was done, in order.
         outages: Every time in which a part acknowledged nothing for long.
     """
@@ -170,5 +205,6 @@ class LabRecord(msgspec.Struct, frozen=True, kw_only=True):
     uses: dict[str, tuple[str, ...]]
     members: tuple[MemberRecord, ...]
     left_out: tuple[str, ...] = ()
+    cut: tuple[tuple[str, str], ...] = ()
     faults: tuple[FaultRecord, ...] = ()
     outages: tuple[Outage, ...] = ()

@@ -83,8 +83,11 @@ class ConnectionRelay:
 
     async def listen(self, at: Address) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _End(self, None), at.host, at.port, backlog=_BACKLOG)
+        self._server = await loop.create_server(
+            lambda: _End(self, None), at.host, at.port, backlog=_BACKLOG, start_serving=False
+        )
         self.address = Address(at.host, int(self._server.sockets[0].getsockname()[1]))
+        await self._server.start_serving()  # who cancels us here knows what to close
 
     @property
     def is_open(self) -> bool:

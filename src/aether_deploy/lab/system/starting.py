@@ -12,10 +12,11 @@ import msgspec
 
 from aether_deploy.lab.system.control import Line
 from aether_deploy.lab.system.keeper import Order
-from aether_deploy.lab.workplace import workplaces
+from aether_deploy.lab.workplace import own_workplaces
 from aether_deploy.problems import ConfigError, EffectError
 
 _LOG = "lab.log"
+_LOG_WHILE_BOOTING = "lab-{pid}.log"
 _LOG_LINES = 6
 _END_SECS = 60.0
 Tell = Callable[[str], None]
@@ -30,10 +31,17 @@ def start_keeper(order: Order, tell: Tell) -> None:
 
     Raises:
         ConfigError: The description has faults.
-        EffectError: A lab is up already, or this one cannot boot; nothing of it is left.
+        EffectError: A lab is up already, and nothing befalls it; or this one cannot boot, and nothing of it is left.
     """
-    workplaces().mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = workplaces() / _LOG
+    log = own_workplaces() / _LOG_WHILE_BOOTING.format(pid=os.getpid())
+    try:
+        _boot(order, tell, log)
+        log.replace(log.with_name(_LOG))  # ours is the one lab that is up
+    finally:
+        log.unlink(missing_ok=True)
+
+
+def _boot(order: Order, tell: Tell, log: Path) -> None:
     with log.open("wb") as stderr:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "aether_deploy.lab.system.keeper"],

@@ -3,27 +3,28 @@
 import datetime
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aether_deploy.lab.life import Booted
 from aether_deploy.lab.system.desk import Desk
+from aether_deploy.lab.system.expecting import Expectation, Expecting, Scene
 from aether_deploy.lab.system.faults import LabFault
-from aether_deploy.lab.system.member import LabProcess, Member
-from aether_deploy.lab.system.memory import memory_mb
+from aether_deploy.lab.system.judging import part_records
+from aether_deploy.lab.system.member import Member
+from aether_deploy.lab.system.memory import memories_mb
 from aether_deploy.lab.system.network import Network
-from aether_deploy.lab.system.record import FaultRecord, LabRecord, MemberRecord
+from aether_deploy.lab.system.record import FaultRecord, LabProcess, LabRecord, MemberRecord
 from aether_deploy.lab.system.registry import MODULES, members_of
 from aether_deploy.lab.system.targets import FaultInEffect, Strike, strike_of
+from aether_deploy.lab.system.watching import Watch
+from aether_deploy.lab.system.yardstick import Yardstick
 from aether_deploy.lab.workplace import end_children
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import EffectError
-
-if TYPE_CHECKING:
-    from aether_deploy.lab.system.expecting import Expecting
-    from aether_deploy.lab.system.watching import Watch
 
 Tell = Callable[[str], None]
 _POLL_SECS = 0.5
@@ -45,12 +46,18 @@ class LabSystem(Booted):
 
     Everything that it runs ends with the block, and with this process, however that ends. One fault is watched at a
     time; every other method may be called meanwhile, from any thread.
+
+    Attributes:
+        platform: What is booted.
+        watching: The fault that is being watched; empty where none is.
     """
 
     def __init__(
         self, platform: Platform, *, file: str = "", tell: Tell = _say_nothing, modules: Sequence[str] = MODULES
     ) -> None:
-        """Prepare a lab; nothing runs before the block is entered.
+        """Prepare a lab; no program runs before the block is entered.
+
+        Its network has a thread from now on, which ends with the block, and this process may open more files.
 
         Args:
             platform: A platform without faults.
@@ -81,15 +88,12 @@ class LabSystem(Booted):
         self._expecting: Expecting
         self._faults: list[FaultRecord] = []
         self._in_effect: list[FaultInEffect] = []
-        self._watching = threading.Lock()
+        self.watching = ""
+        self._turn = threading.Lock()
 
     # --- life
 
     def _boot(self) -> None:
-        from aether_deploy.lab.system.expecting import Expecting
-        from aether_deploy.lab.system.watching import Watch
-        from aether_deploy.lab.system.yardstick import Yardstick
-
         if not self._desks:
             raise EffectError(_NOTHING.format(reasons="".join(f"\n  {each}" for each in self._left_out)))
         begun = time.monotonic()
@@ -116,15 +120,24 @@ class LabSystem(Booted):
                 each.result()
 
     def _end(self) -> None:
-        if self._up is None:
-            self._network.close()  # who waits for an address waits in vain
-            end_children()  # and who waits for a program is told that it ended
-        self._life.close()
+        if self._up is not None:
+            self._life.close()
+            return
+        self._network.close()  # who waits for an address waits in vain
+        try:
+            self._life.close()
+        except EffectError as error:  # why it did not boot is what counts, and is raised
+            self._tell(str(error))
 
     def _end_members(self) -> None:
-        wait([desk.end() for desk in self._desks])
+        ends = {desk: desk.end() for desk in self._desks}
+        while self._up is None and (booting := [desk for desk in self._desks if desk.is_booting]):
+            end_children([folder for desk in booting for folder in desk.folders])  # who waits for one waits in vain
+            wait([ends[desk] for desk in booting], timeout=_POLL_SECS)
+        wait(ends.values())
         for desk in self._desks:
             desk.leave()
+        _tell_of_failed_ends({desk.member.name: end.exception() for desk, end in ends.items()})
 
     # --- what there is
 
@@ -171,8 +184,9 @@ class LabSystem(Booted):
                 if (trip := estate.round_trip_ms(one, other)) is not None
             },
             uses=_uses(self.platform),
-            members=tuple(_member_record(desk) for desk in self._desks),
+            members=tuple(map(_member_record, self._desks, memories_mb(member.pids() for member in self.members))),
             left_out=self._left_out,
+            cut=_pairs(each.fault.ends for each in self._in_effect if each.fault.kind == "cut"),
             faults=tuple(self._faults),
             outages=self._watch.outages(),
         )
@@ -191,51 +205,80 @@ class LabSystem(Booted):
             ConfigError: There is no such target; nothing is done.
             EffectError: Another fault is being watched; nothing is done. Or a member could not do its part.
         """
-        if not self._watching.acquire(blocking=False):
-            raise EffectError("a fault is being watched\n  fix: wait until that is over")
+        if not self._turn.acquire(blocking=False):
+            raise EffectError(f"{self.watching or 'a fault'} is being watched\n  fix: wait until that is over")
         try:
+            self.watching = str(fault)
             return self._fault(fault, most_secs, tell)
         finally:
-            self._watching.release()
+            self.watching = ""
+            self._turn.release()
 
     def _fault(self, fault: LabFault, most_secs: float | None, tell: Tell) -> FaultRecord:
-        from aether_deploy.lab.system.judging import part_records
-
-        before = self.processes()
-        strike = strike_of(fault, self.platform.estate, before, self._in_effect)
+        self._strike_of(fault, self.processes())  # what cannot be is refused before anybody waits
+        unsettled: dict[str, str] = {}
         if fault.kind != "mend":
             tell("members settle, and every client gets its turn")
-            wait([desk.do(desk.member.settle, _SETTLE_SECS) for desk in self._desks])
+            unsettled = self._settle()
+        strike, expectation = self._foreseen(fault, unsettled)
         self._watch.prepare()
         at = self.clock()
         self._strike(fault, strike, at)
-        expectation = self._expecting.expect(
-            fault,
-            hit=strike.hit,
-            processes=before,
-            parts=self._watch.parts,
-            in_effect=[each.fault for each in self._in_effect if each.at != at],
-            earlier=self._faults,
-        )
-        measured = self._watch.observe(at, expectation, most_secs=most_secs, tell=tell)
+        observed = self._watch.observe(at, expectation, most_secs=most_secs, tell=tell)
+        pairs = _pairs(strike.cut)
         record = FaultRecord(
             fault=str(fault),
             failure=expectation.failure,
             at=round(at, 3),
-            until=round(self.clock(), 3),
+            until=round(observed.until, 3),
             hit=tuple(each.address for each in strike.hit),
-            parts=part_records(expectation, measured, resolutions=self._watch.resolutions),
+            cut=() if fault.kind == "mend" else pairs,
+            joined=pairs if fault.kind == "mend" else (),
+            parts=part_records(expectation, observed.parts, resolutions=self._watch.resolutions),
         )
         self._faults.append(record)
         return record
 
+    def _strike_of(self, fault: LabFault, processes: Sequence[LabProcess]) -> Strike:
+        return strike_of(fault, self.platform.estate, processes, self._in_effect)
+
+    def _settle(self) -> dict[str, str]:
+        """Let every member settle; return of those that could not, why."""
+        asked = {desk.member.name: desk.do(desk.member.settle, _SETTLE_SECS) for desk in self._desks}
+        wait(asked.values())
+        unsettled = {}
+        for name, each in asked.items():
+            if (error := each.exception()) is not None:
+                reason = str(error).partition("\n")[0]
+                unsettled[name] = f"{name} could not settle beforehand: {reason}"
+            elif not each.result():
+                unsettled[name] = f"{name} had not settled within {_SETTLE_SECS:g} s, from what befell it before"
+        return unsettled
+
+    def _foreseen(self, fault: LabFault, unsettled: Mapping[str, str]) -> tuple[Strike, Expectation]:
+        """Return what a fault hits as everything is now, and what is said of it."""
+        processes = self.processes()
+        strike = self._strike_of(fault, processes)
+        scene = Scene(
+            hit=strike.hit,
+            processes=processes,
+            parts=self._watch.parts,
+            in_effect=[each.fault for each in self._in_effect if each not in strike.ends],
+            earlier=self._faults,
+        )
+        expectation = self._expecting.expect(fault, scene)
+        reasons = {part: unsettled[part.member] for part in self._watch.parts if part.member in unsettled}
+        return strike, msgspec.structs.replace(expectation, unpredicted={**reasons, **expectation.unpredicted})
+
     def _strike(self, fault: LabFault, strike: Strike, at: float) -> None:
-        """Do it everywhere at once; what was done counts, even where a member could not do its part."""
-        if fault.kind == "mend":
-            self._in_effect = [each for each in self._in_effect if each not in strike.ends]
-        else:
-            self._in_effect.append(FaultInEffect(fault, at, frozenset(each.address for each in strike.hit)))
+        """Do it everywhere at once.
+
+        A fault is in effect from the moment that it begins, even where a member could not do its part; what is mended
+        is so until every member has done its own, so that it can be mended again.
+        """
         mends = fault.kind == "mend"
+        if not mends:
+            self._in_effect.append(FaultInEffect(fault, at, frozenset(each.address for each in strike.hit)))
         for pair in strike.cut:
             (self._network.join if mends else self._network.cut)(pair)
         done = [
@@ -251,24 +294,47 @@ class LabSystem(Booted):
         wait(done)
         for each in done:
             each.result()
+        if mends:
+            self._in_effect = [each for each in self._in_effect if each not in strike.ends]
 
 
 _NOTHING = "nothing of this description can run here{reasons}\n  fix: describe components, worlds or services"
 
 
-def _doing(fault: LabFault, member: Member) -> Callable[[Iterable[str]], None]:
-    does: Any = {"mend": member.mend, "freeze": member.freeze}.get(fault.kind, member.kill)
-    return does  # type: ignore[no-any-return]
+def _doing(fault: LabFault, member: Member) -> Callable[[Collection[str]], None]:
+    match fault.kind:
+        case "mend":
+            return member.mend
+        case "freeze":
+            return member.freeze
+        case _:
+            return member.kill
 
 
-def _member_record(desk: Desk) -> MemberRecord:
-    processes = tuple(desk.member.processes())
+def _tell_of_failed_ends(errors: Mapping[str, BaseException | None]) -> None:
+    """Raise if a member could not end: programs or files of it may be left.
+
+    Raises:
+        EffectError: One could not; all of them are named.
+    """
+    failed = {name: error for name, error in errors.items() if error is not None}
+    if failed:
+        first = next(iter(failed.values()))
+        raise EffectError("\n".join(f"{name} could not end: {error}" for name, error in failed.items())) from first
+
+
+def _pairs(pairs: Iterable[frozenset[str]]) -> tuple[tuple[str, str], ...]:
+    """Return pairs of regions as a record has them, in order."""
+    return tuple(sorted((min(each), max(each)) for each in pairs))
+
+
+def _member_record(desk: Desk, memory_mb: float | None) -> MemberRecord:
     return MemberRecord(
         name=desk.member.name,
         kind=desk.member.kind,
         boot_secs=round(desk.boot_secs or 0.0, 3),
-        memory_mb=memory_mb(desk.member.pids()),
-        processes=processes,
+        memory_mb=memory_mb,
+        processes=tuple(desk.member.processes()),
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from aether_deploy.infrastructure.estate import Estate, datacenter_name
 from aether_deploy.lab.system.faults import EVERYTHING, LabFault
-from aether_deploy.lab.system.member import LabProcess
+from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.problems import ConfigError, Problem, suggestion
 
 

@@ -8,6 +8,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from aether_deploy.lab.system.expecting import Expectation
 from aether_deploy.lab.system.measuring import LONGEST_SECS, Seen, Stall, is_settled, longest_open, measure
@@ -38,6 +39,18 @@ def resolution_of(probe: Probe) -> float:
     A write that is sent just before they are may wait in vain, and the next is sent a pace later.
     """
     return probe.answer_secs + KEEN_SECS
+
+
+class Observed(NamedTuple):
+    """What came of a fault.
+
+    Attributes:
+        until: When the watch ended; what is counted then is counted later.
+        parts: What each client saw.
+    """
+
+    until: float
+    parts: dict[Part, Measured]
 
 
 class _Metronome(threading.Thread):
@@ -79,10 +92,13 @@ class _Client(threading.Thread):
         self._count = threading.Event()
         self._counted = threading.Event()
         self._lost: int | None = None
+        self._is_counting = False
+        self._counted_at = 0.0
         self._total = 0
         self._numbers: deque[int] = deque(maxlen=COUNTED)
         self._acknowledged = array("d")
         self._reads: list[tuple[float, bool]] = []
+        self._reading: float | None = None
 
     # --- its thread
 
@@ -93,7 +109,10 @@ class _Client(threading.Thread):
                 self._turn()
                 if self._count.is_set():
                     self._count.clear()
+                    self._is_counting = True
                     self._lost = self._missing()
+                    self._counted_at = self._clock()
+                    self._is_counting = False
                     self._counted.set()
                 self._wake.wait(max(self.pace_secs - (self._clock() - begun), 0.0))
                 self._wake.clear()
@@ -118,21 +137,24 @@ class _Client(threading.Thread):
         return True
 
     def _read(self) -> bool:
+        self._reading = self._clock()
         try:
             self.probe.read()
-        except Exception:
-            self._reads.append((self._clock(), False))
-            return False
-        self._reads.append((self._clock(), True))
-        if not self.probe.takes_writes:
+            good = True
+        except Exception:  # nothing was to be had
+            good = False
+        self._reads.append((self._clock(), good))
+        self._reading = None
+        if good and not self.probe.takes_writes:
             self._acknowledge()
-        return True
+        return good
 
     def _acknowledge(self) -> None:
         now = self._clock()
-        last = self._acknowledged[-1] if self._acknowledged else 0.0
-        if now - last > self.outage_secs:
-            self.outages.append((last, now))
+        since = self.asked_since()
+        assert since is not None  # one thread asks and counts
+        if now - since > self.outage_secs:
+            self.outages.append((since, now))
         if len(self._acknowledged) >= 2 * KEPT:
             self._acknowledged = self._acknowledged[-KEPT:]
             self._reads = self._reads[-KEPT:]
@@ -170,13 +192,20 @@ class _Client(threading.Thread):
         self._over.set()
         self._wake.set()
 
+    def asked_since(self) -> float | None:
+        """Return since when the part has been asked and has acknowledged nothing; None while the client counts."""
+        if self._is_counting:
+            return None
+        return max(self._acknowledged[-1] if self._acknowledged else 0.0, self._counted_at)
+
     @property
     def outage_secs(self) -> float:
         """A longer time without an acknowledgement is an outage, seconds: no pace explains it."""
         return self.probe.answer_secs + CALM_SECS + KEEN_SECS
 
     def seen(self) -> Seen:
-        return Seen(acknowledged=self._acknowledged[:], reads=self._reads[:], total=self._total)
+        reading = self._reading  # first: one that ends meanwhile is told twice, and not never
+        return Seen(acknowledged=self._acknowledged[:], reads=self._reads[:], reading=reading, total=self._total)
 
 
 class Watch:
@@ -243,8 +272,8 @@ class Watch:
         *,
         most_secs: float | None = None,
         tell: Callable[[str], None] = lambda text: None,
-    ) -> dict[Part, Measured]:
-        """Watch what a fault does until all that was predicted must have come; return what each client saw.
+    ) -> Observed:
+        """Watch what a fault does until all that was predicted must have come, count what is gone, and return both.
 
         Args:
             at: When the fault was.
@@ -262,7 +291,7 @@ class Watch:
                 told = now
                 tell(_progress(now - at, waiting))
             time.sleep(_POLL_SECS)
-        return self._told(at, now)
+        return Observed(now, self._told(at, now))
 
     def _is_settled(self, client: _Client, at: float, now: float, expectation: Expectation) -> bool:
         said = expectation.parts.get(client.part, Predicted())
@@ -273,6 +302,7 @@ class Watch:
             at=at,
             now=now,
             resolution=resolution_of(client.probe),
+            clock_secs=expectation.clocks.get(client.part, 0.0),
             open_=nobody_says,
             stalls=tuple(self._metronome.stalls),
         )
@@ -315,7 +345,6 @@ def _outages(client: _Client, now: float) -> Iterator[Outage]:
     member, part, region = client.part
     for begin, end in tuple(client.outages):
         yield Outage(member=member, part=part, region=region, begin=round(begin, 3), end=round(end, 3))
-    times = client.seen().acknowledged
-    last = times[-1] if times else 0.0
-    if now - last > client.outage_secs:
-        yield Outage(member=member, part=part, region=region, begin=round(last, 3))
+    since = client.asked_since()
+    if since is not None and now - since > client.outage_secs:
+        yield Outage(member=member, part=part, region=region, begin=round(since, 3))

@@ -38,6 +38,8 @@ def measured_text(seen: Measured | None) -> str:
             return f"stopped for {_secs(seen.stopped_secs or 0.0)}"
         case "read-only":
             return f"stopped; reads went on ({_secs(seen.watched_secs)} watched)"
+        case "down" if seen.readable is None:
+            return f"stopped; no read was tried ({_secs(seen.watched_secs)} watched)"
         case "down":
             return f"nothing to be had ({_secs(seen.watched_secs)} watched)"
 

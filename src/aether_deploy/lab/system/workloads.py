@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from aether_deploy.lab.system.member import LabProcess
 from aether_deploy.lab.system.parts import Part
-from aether_deploy.lab.system.record import Predicted
+from aether_deploy.lab.system.record import LabProcess, Predicted
 from aether_deploy.platform.routing import routing_of
 from aether_deploy.platform.routing_config import ROUTER
 from aether_deploy.routing.waits import router_path
@@ -65,6 +64,11 @@ class WorkloadRules:
             if isinstance(each, EnvoyConfig):
                 waits = each.waits(landscape)
                 yield each.name, Leading(sum(it.secs for it in waits), ", ".join(it.what for it in waits), each)
+
+    def clock_secs(self, part: Part) -> float:
+        """Return how long, at most, players are led to what is silent, seconds; 0 for what leads none."""
+        leading = self._leading.get(part.member)
+        return 0.0 if leading is None else leading.secs
 
     def of(self, part: Part, hit: Processes, processes: Processes, *, cut: frozenset[str] = frozenset()) -> Predicted:
         """Return what becomes of one part of a workload.

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import threading
 
+from aether_deploy.lab.system.accepting import accepted
 from aether_deploy.lab.system.network import HOST, Address, Network, Server
 
 ANSWER_SECS = 10.0
@@ -14,13 +15,18 @@ _NAME = Server("yardstick", "", "echo")
 
 
 class Yardstick:
-    """A server that echoes behind a front, and the question to it."""
+    """A server that echoes behind a front, and the question to it.
+
+    Attributes:
+        address: Where the server itself listens.
+    """
 
     def __init__(self, network: Network) -> None:
         """Open both; they end with :meth:`close`, or with the network."""
+        self._over = threading.Event()
         self._server = socket.create_server((HOST, 0))
-        address = Address(HOST, int(self._server.getsockname()[1]))
-        self._front = network.front(_NAME, lambda: (address,))
+        self.address = Address(HOST, int(self._server.getsockname()[1]))
+        self._front = network.front(_NAME, lambda: (self.address,))
         self._thread = threading.Thread(target=self._serve, name="yardstick", daemon=True)
         self._thread.start()
 
@@ -33,17 +39,14 @@ class Yardstick:
 
     def close(self) -> None:
         """End the server; safe to call twice."""
+        self._over.set()
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         self._thread.join()
 
     def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
+        for connection in accepted(self._server, self._over):
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(ANSWER_SECS)
                 connection.sendall(connection.recv(1))

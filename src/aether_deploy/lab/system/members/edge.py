@@ -4,12 +4,11 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack
-from signal import SIGCONT, SIGSTOP
+from functools import partial
 
 import msgspec
 
-from aether_deploy.infrastructure.edge.nginx import READ_SECS
+from aether_deploy.infrastructure.edge.nginx import CONNECT_SECS, READ_SECS
 from aether_deploy.infrastructure.edge.policy import EdgePolicy, policy_of
 from aether_deploy.infrastructure.edge.ports import HTTP
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
@@ -23,8 +22,8 @@ from aether_deploy.lab.edge.edge import Edge
 from aether_deploy.lab.edge.programs import find_nginx
 from aether_deploy.lab.processes import DaemonError
 from aether_deploy.lab.seaweedfs.store import login_of
-from aether_deploy.lab.system.member import LabProcess, Member, Probe
-from aether_deploy.lab.system.members.standing import Standing
+from aether_deploy.lab.system.member import Member, Probe
+from aether_deploy.lab.system.members.pods import FrontedMember, Pod, Seat
 from aether_deploy.lab.system.network import HOST, Address, Network, Server
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import EffectError
@@ -35,8 +34,6 @@ _READY_SECS = 120.0
 _POLL_SECS = 0.1
 _SLICE_SECS = 0.9
 _TRIES = 3
-_PATIENCE_SECS = 2.0 * READ_SECS + 2
-"""An edge asks one origin after the other, and waits for each as long as it does."""
 
 
 def members_of(platform: Platform, network: Network) -> Sequence[Member]:
@@ -100,20 +97,10 @@ def _kept_secs(prefix: str, policy: EdgePolicy) -> int:
     return next((each.ttl_secs for each in policy.classes if prefix.startswith(each.match)), 0)
 
 
-class _Pod(msgspec.Struct, frozen=True):
-    """One edge: its name, where it stands, and its process."""
-
-    name: str
-    region: str
-    datacenter: str
-    edge: Edge
-
-
-class EdgeMember(Member):
+class EdgeMember(FrontedMember):
     """The edges of one component: in each region one for each of its first zones, as many as it has replicas.
 
-    A front before them stands for their Service. A pod that hangs leaves it at once, where a Service waits until the
-    readiness probe failed twice.
+    A front before them stands for their Service.
     """
 
     kind = "edge"
@@ -125,20 +112,18 @@ class EdgeMember(Member):
             MissingProgramsError: nginx is not on this machine.
         """
         find_nginx()
-        self.name = config.name
-        self._config, self._estate, self._network = config, estate, network
+        super().__init__(config.name, estate)
+        self._config, self._network = config, network
         self._origin: ObjectStoreConfig = estate.component(config.store)
         placed = config.placed_in(estate)
         regions = [region for region in estate.regions if region.code in placed and region.full]
         self._regions = sorted(regions, key=lambda region: region.code != config.shield)  # who is asked comes first
         self._policies = {region.code: policy_of(config, estate, region.code) for region in self._regions}
         self.left_out = tuple(self._left_out())
-        self._pods: list[_Pod] = []
-        self._standing = Standing()
         self._changes = 0
-        self._life = ExitStack()
 
     def _left_out(self) -> Iterator[str]:
+        yield f"{self.name}: a pod that hangs leaves its Service at once, and not once its readiness probe has failed"
         if self._config.tls is not None:
             yield f"{self.name}: its certificate; here it answers without encryption"
         if any(paths_of(policy).new is None for policy in self._policies.values()):
@@ -150,16 +135,18 @@ class EdgeMember(Member):
         self._put_objects()
         for region in self._regions:
             self._boot_in(region)
-            self._network.front(Server(self.name, region.code, HTTP[0]), self._targets(region.code))
+            self._front(self._network, region.code, HTTP[0])
         for pod in self._pods:
-            self._warm(pod)
+            _until(pod.ready, f"what {pod.seat.address} keeps")
 
     def _boot_in(self, region: EstateRegion) -> None:
         zones = [next(each for each in region.full if each.zone == zone) for zone in region.zones]
         for number, datacenter in enumerate(zones[: self._config.replicas]):
             edge = self._booted(region.code)
-            self._pods.append(_Pod(f"{self.name}-{number}", region.code, datacenter.name, edge))
-            self._network.publish(Server(self.name, region.code, HTTP[0], number + 1), Address(HOST, edge.port))
+            address = Address(HOST, edge.port)
+            seat = Seat(f"{self.name}-{number}", number, region.code, datacenter.name)
+            self._pods.append(Pod(seat, edge.daemon, partial(self._is_warm, edge, seat), ports={HTTP[0]: address}))
+            self._network.publish(Server(self.name, region.code, HTTP[0], number + 1), address)
 
     def _booted(self, region: str) -> Edge:
         """Return an edge that runs; another program may take its port before it does."""
@@ -171,24 +158,13 @@ class EdgeMember(Member):
         return self._life.enter_context(self._edge(policy, origins))
 
     def _edge(self, policy: EdgePolicy, origins: dict[str, str]) -> Edge:
-        bucket = next(each for each in self._origin.buckets if each.name == self._config.bucket)
-        pages = [page for each in bucket.cors if each.enabled for page in each.origins]
-        return Edge(policy, origins, cache_mb=_CACHE_MB, cors_origins=list(dict.fromkeys(pages)))
+        return Edge(policy, origins, cache_mb=_CACHE_MB)
 
     def _server(self, origin: str) -> Server:
         if origin == SHIELD:
             assert self._config.shield is not None
             return Server(self.name, self._config.shield, HTTP[0])
         return Server(self._origin.name, origin, S3[0])
-
-    def _targets(self, region: str) -> Callable[[], Sequence[Address]]:
-        def serving() -> Sequence[Address]:
-            return [Address(HOST, pod.edge.port) for pod in self._pods if pod.region == region and self._serves(pod)]
-
-        return serving
-
-    def _serves(self, pod: _Pod) -> bool:
-        return self._standing.state_of(f"{pod.region}/{pod.name}", pod.edge.daemon) == "running"
 
     def _put_objects(self) -> None:
         """Put what clients ask for where writes go, and wait until every copy has it."""
@@ -207,58 +183,22 @@ class EdgeMember(Member):
         address = self._network.find(Server(self._origin.name, home, S3[0]))
         return S3Client(f"http://{address}", signing_region(self._origin, home), login_of(ADMIN), answer_secs=5.0)
 
-    def _warm(self, pod: _Pod) -> None:
-        for path in _paths(paths_of(self._policies[pod.region])):
-            _until(lambda path=path: pod.edge.ask(path).status == 200, path)  # type: ignore[misc]
-
-    def _end(self) -> None:
-        self._life.close()
-
-    # --- who is there
-
-    def processes(self) -> Sequence[LabProcess]:
-        return [
-            LabProcess(
-                name=pod.name,
-                member=self.name,
-                region=pod.region,
-                datacenter=pod.datacenter,
-                state=self._standing.state_of(f"{pod.region}/{pod.name}", pod.edge.daemon),
-                pid=pod.edge.daemon.pid,
-            )
-            for pod in list(self._pods)
-        ]
-
-    def _of(self, names: Collection[str]) -> list[_Pod]:
-        return [pod for pod in self._pods if f"{pod.region}/{pod.name}" in names]
+    def _is_warm(self, edge: Edge, seat: Seat) -> bool:
+        """Ask an edge for everything that clients ask for, and return whether it has that."""
+        return all(edge.ask(path).status == 200 for path in _paths(paths_of(self._policies[seat.region])))
 
     # --- what befalls them
 
     def kill(self, names: Collection[str]) -> None:
-        self._standing.end(names)
-        for pod in self._of(names):
-            pod.edge.daemon.kill()
-        for pod in self._of(names):
-            pod.edge.daemon.reap()
+        super().kill(names)
         self._changes += 1
 
     def freeze(self, names: Collection[str]) -> None:
-        self._standing.freeze(names)
-        for pod in self._of(names):
-            pod.edge.daemon.signal(SIGSTOP)
+        super().freeze(names)
         self._changes += 1
 
-    def mend(self, names: Collection[str]) -> None:
-        """Let go on what is frozen, and start what ended; an edge that starts again has what it kept."""
-        for pod in self._of(names):
-            pod.edge.daemon.signal(SIGCONT)
-            if pod.edge.daemon.pid is None:
-                pod.edge.daemon.start()
-        self._standing.mend(names)
-
-    def check(self) -> None:
-        for pod in self._pods:
-            self._standing.check(f"{pod.region}/{pod.name}", pod.edge.daemon)
+    def _unnoticed_secs(self, region: str) -> float:
+        return 0.0
 
     # --- clients
 
@@ -277,6 +217,11 @@ class EdgeMember(Member):
         if status != 200:
             raise EffectError(f"{path}: {status}")
 
+    def patience_secs(self, region: str) -> float:
+        """Return how long a client of a region waits: the edge asks its origins one after the other, until the last."""
+        before = max(1, len(self._policies[region].origins) - 1)
+        return before * (CONNECT_SECS + READ_SECS) + _SLICE_SECS
+
     def paths(self, region: str) -> EdgePaths:
         """Return what clients of a region ask for."""
         return paths_of(self._policies[region])
@@ -292,7 +237,7 @@ class _Player(Probe):
     def write(self, number: int) -> None:
         """Ask for what is not kept, for as long as an edge itself waits for its origins."""
         assert self._paths.new is not None
-        self._edges.ask(self.part, self._paths.new, _PATIENCE_SECS)
+        self._edges.ask(self.part, self._paths.new, self._edges.patience_secs(self.part))
 
     def read(self) -> None:
         path = self._paths.kept or self._paths.new

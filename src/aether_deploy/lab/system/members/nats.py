@@ -15,10 +15,11 @@ from aether_deploy.infrastructure.nats.streams import streams_of
 from aether_deploy.lab.nats.places import HOST
 from aether_deploy.lab.nats.supercluster import Supercluster
 from aether_deploy.lab.programs import MissingProgramsError
-from aether_deploy.lab.system.member import LabProcess, Member, Probe
+from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.members.job import Job
-from aether_deploy.lab.system.members.standing import Standing
+from aether_deploy.lab.system.members.standing import Standing, address_of
 from aether_deploy.lab.system.network import Address, Network, Server
+from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.platform.config import Platform
 
 _READY_SECS = 180.0
@@ -127,7 +128,9 @@ class NatsMember(Member):
 
     def _pods(self, names: Collection[str]) -> list[str]:
         return [
-            pod for pod, place in self._servers.places.items() if f"{place.server.datacenter.region}/{pod}" in names
+            pod
+            for pod, place in self._servers.places.items()
+            if address_of(place.server.datacenter.region, pod) in names
         ]
 
     def kill(self, names: Collection[str]) -> None:

@@ -14,9 +14,10 @@ from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_
 from aether_deploy.infrastructure.object_store.rendering import stateful_set_name
 from aether_deploy.jobs.object_store_s3 import S3Client
 from aether_deploy.lab.seaweedfs.store import ObjectStore, StorePlace
-from aether_deploy.lab.system.member import LabProcess, Member, Probe
-from aether_deploy.lab.system.members.standing import Standing
+from aether_deploy.lab.system.member import Member, Probe
+from aether_deploy.lab.system.members.standing import Standing, address_of
 from aether_deploy.lab.system.network import HOST, Address, Network, Server
+from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import EffectError
 
@@ -81,7 +82,7 @@ class ObjectStoreMember(Member):
         self._life.enter_context(self._store)
         for region, place in self._store.places.items():
             self._publish(region, place)
-        self._store.wait_ready(_READY_SECS)
+        self._store.wait_ready(_READY_SECS, self._homes)
         for region in self._homes:
             done = self._store.set_up_buckets(region)
             if done.returncode:
@@ -110,16 +111,8 @@ class ObjectStoreMember(Member):
             self._store.wait_until(partial(self._is_copied, bucket, region), _READY_SECS, what)
 
     def _is_copied(self, bucket: str, region: str) -> bool:
-        self._follow_again()
+        self._store.follow_again([region])
         return self._store.client(region).ask("GET", f"/{bucket}/{FIRST}").status == 200
-
-    def _follow_again(self) -> None:
-        """Start what follows where it ended by itself, as the script of its container does."""
-        for region in self._homes:
-            server, *following = self._store.daemons(region)
-            for daemon in following:
-                if server.pid is not None and daemon.pid is None:
-                    daemon.start()
 
     def _end(self) -> None:
         self._life.close()
@@ -142,7 +135,7 @@ class ObjectStoreMember(Member):
             member=self.name,
             region=region,
             datacenter=home.full[0].name,
-            state=self._standing.state_of(f"{region}/{self._pod(region)}", server),
+            state=self._standing.state_of(self._address(region), server),
             pid=server.pid,
             leads=("objects",) if region == self._homes[0] else (region,),
         )
@@ -150,8 +143,11 @@ class ObjectStoreMember(Member):
     def _pod(self, region: str) -> str:
         return f"{stateful_set_name(self._config, region)}-0"
 
+    def _address(self, region: str) -> str:
+        return address_of(region, self._pod(region))
+
     def _regions(self, names: Collection[str]) -> list[str]:
-        return [region for region in self._homes if f"{region}/{self._pod(region)}" in names]
+        return [region for region in self._homes if self._address(region) in names]
 
     # --- what befalls them
 
@@ -170,19 +166,24 @@ class ObjectStoreMember(Member):
                 daemon.signal(SIGSTOP)
 
     def mend(self, names: Collection[str]) -> None:
-        """Let go on what is frozen, and start what ended; what follows is started again wherever it ended by itself."""
-        for region in self._regions(names):
+        """Let go on what is frozen, and start what ended; what follows is started again wherever it ended by itself.
+
+        Other servers may be away or frozen meanwhile, and stay so.
+        """
+        mended = self._regions(names)
+        for region in mended:
             for daemon in self._store.daemons(region):
                 daemon.signal(SIGCONT)
             if self._store.daemons(region)[0].pid is None:
                 self._store.start(region)
         self._standing.mend(names)
-        self._store.wait_ready(_READY_SECS)
-        self._follow_again()
+        self._store.wait_ready(_READY_SECS, mended)
+        frozen = [region for region in self._homes if self._standing.is_frozen(self._address(region))]
+        self._store.follow_again([region for region in self._homes if region not in frozen])
 
     def check(self) -> None:
         for region in self._homes:
-            self._standing.check(f"{region}/{self._pod(region)}", self._store.daemons(region)[0])
+            self._standing.check(self._address(region), self._store.daemons(region)[0])
 
     # --- clients
 

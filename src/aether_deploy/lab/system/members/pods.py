@@ -1,4 +1,4 @@
-"""Members whose every process is one program that can be started again as it was: workloads in a lab."""
+"""Members whose every process is one program that can be started again as it was: workloads and edges in a lab."""
 
 import signal
 from abc import abstractmethod
@@ -12,9 +12,10 @@ import msgspec
 from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.lab.processes import Daemon
-from aether_deploy.lab.system.member import LabProcess, Member
-from aether_deploy.lab.system.members.standing import Standing
+from aether_deploy.lab.system.member import Member
+from aether_deploy.lab.system.members.standing import Standing, address_of
 from aether_deploy.lab.system.network import Address, Network, Server, Transport
+from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.lab.workplace import Workplace
 from aether_deploy.platform.config import Platform
 from aether_deploy.platform.placing import EntryView
@@ -42,7 +43,7 @@ class Seat(msgspec.Struct, frozen=True):
     @property
     def address(self) -> str:
         """What is unique among all processes, and a file may be called by."""
-        return f"{self.region}/{self.name}"
+        return address_of(self.region, self.name)
 
     @property
     def file(self) -> str:
@@ -90,37 +91,17 @@ def seats_of(estate: Estate, configs: Configs) -> Iterator[Seat]:
             yield Seat(f"{config.name}-{number}", number, code, zones[zone].name)
 
 
-class PodsMember(Member):
-    """One workload. Its processes start together, and it serves once all of them are ready."""
+class FrontedMember(Member):
+    """A member whose processes are the pods behind a Service, one after the other asked."""
 
-    READY_SECS = 60.0
-
-    def __init__(self, name: str, configs: Configs, estate: Estate) -> None:
+    def __init__(self, name: str, estate: Estate) -> None:
         self.name = name
-        self._configs, self._estate = configs, estate
+        self._estate = estate
         self._standing = Standing()
         self._frozen_at: dict[str, float] = {}
         self._turn = 0
         self._pods: list[Pod] = []
         self._life = ExitStack()
-
-    @abstractmethod
-    def _prepare(self, folder: Path) -> Iterator[Pod]:
-        """Yield its processes, none of which runs yet; further things that must end go to ``self._life``."""
-
-    def _boot(self) -> None:
-        workplace = Workplace.new(room_mb=_ROOM_MB)
-        self._life.callback(workplace.remove)
-        self._life.callback(self._end_pods)
-        self._pods = list(self._prepare(workplace.folder))
-        self._opened()
-        for pod in self._pods:
-            pod.daemon.start()
-        for pod in self._pods:
-            pod.daemon.wait_until(pod.ready, self.READY_SECS)
-
-    def _opened(self) -> None:
-        """Say where its processes will listen; each has its ports by now."""
 
     def _front(self, network: Network, code: str, port: str, transport: Transport = "TCP") -> None:
         """Open the one address of a region, which leads to each of its pods in turn, as a Service does."""
@@ -138,17 +119,14 @@ class PodsMember(Member):
         if pod.daemon.pid is None:
             return False
         since = self._frozen_at.get(pod.seat.address)
-        asked = self._configs[pod.seat.region].probes.readiness
-        return since is None or now() - since < asked.period_secs * asked.failure_threshold + asked.timeout_secs
+        return since is None or now() - since < self._unnoticed_secs(pod.seat.region)
+
+    @abstractmethod
+    def _unnoticed_secs(self, region: str) -> float:
+        """Return how long a Service still leads to a pod that hangs, seconds."""
 
     def _end(self) -> None:
         self._life.close()
-
-    def _end_pods(self) -> None:
-        for pod in self._pods:
-            pod.daemon.kill()
-        for pod in self._pods:
-            pod.daemon.reap()
 
     # --- who is there
 
@@ -201,3 +179,41 @@ class PodsMember(Member):
         self._standing.mend(names)
         for each in names:
             self._frozen_at.pop(each, None)
+
+
+class PodsMember(FrontedMember):
+    """One workload. Its processes start together, and it serves once all of them are ready."""
+
+    READY_SECS = 60.0
+
+    def __init__(self, name: str, configs: Configs, estate: Estate) -> None:
+        super().__init__(name, estate)
+        self._configs = configs
+
+    @abstractmethod
+    def _prepare(self, folder: Path) -> Iterator[Pod]:
+        """Yield its processes, none of which runs yet; further things that must end go to ``self._life``."""
+
+    def _boot(self) -> None:
+        workplace = Workplace.new(room_mb=_ROOM_MB)
+        self._life.callback(workplace.remove)
+        self._life.callback(self._end_pods)
+        self._pods = list(self._prepare(workplace.folder))
+        self._opened()
+        for pod in self._pods:
+            pod.daemon.start()
+        for pod in self._pods:
+            pod.daemon.wait_until(pod.ready, self.READY_SECS)
+
+    def _opened(self) -> None:
+        """Say where its processes will listen; each has its ports by now."""
+
+    def _end_pods(self) -> None:
+        for pod in self._pods:
+            pod.daemon.kill()
+        for pod in self._pods:
+            pod.daemon.reap()
+
+    def _unnoticed_secs(self, region: str) -> float:
+        asked = self._configs[region].probes.readiness
+        return asked.period_secs * asked.failure_threshold + asked.timeout_secs

@@ -3,7 +3,7 @@
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -24,9 +24,11 @@ from aether_deploy.lab.patroni.member import PatroniMember, kill_together
 from aether_deploy.lab.patroni.process_tree import postmaster_in
 from aether_deploy.lab.patroni.programs import find_patroni_programs
 from aether_deploy.lab.processes import free_ports
-from aether_deploy.lab.system.member import LabProcess, Member, Probe
+from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.members.postgres_probes import FollowingProbe, WritingProbe, rows_at
+from aether_deploy.lab.system.members.standing import Standing, address_of
 from aether_deploy.lab.system.network import HOST, Address, Network, Server
+from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.lab.workplace import Workplace
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import EffectError
@@ -71,6 +73,10 @@ class _Cluster(msgspec.Struct, frozen=True):
     group: PatroniGroup
     follows: bool
 
+    def address(self, member: PatroniMember) -> str:
+        """Return what the process of a member is called in the lab."""
+        return address_of(self.region.code, member.name)
+
     def datacenter(self, name: str) -> str:
         """Return where a member stands: members go round the region's zones, as a spread of at most one allows."""
         full = self.region.full
@@ -97,7 +103,7 @@ class PostgresMember(Member):
         self._etcd = find_etcd()
         self._clusters: list[_Cluster] = []
         self._stores: list[EtcdStore] = []
-        self._frozen: set[str] = set()
+        self._standing = Standing()
         self._life = ExitStack()
         self._held: list[socket.socket] = []
 
@@ -188,7 +194,7 @@ class PostgresMember(Member):
                     started.add(scope)
                 if scope in started and scope not in whole and each.group.boot():
                     whole.add(scope)
-            self.check()
+            self._supervise()
             if self._network.is_closed:
                 raise EffectError(f"the lab ends before {self.name} is whole")
             if time.monotonic() - begun > _BOOT_SECS:
@@ -219,7 +225,14 @@ class PostgresMember(Member):
         for store in self._stores:
             store.check()
         for _, member in self._members():
-            member.mend()
+            member.check()
+
+    def _supervise(self) -> None:
+        """Look after what boots, as kubelets would; once all serves, whoever ends by himself is told of."""
+        for store in self._stores:
+            store.check()
+        for _, member in self._members():
+            member.supervise()
 
     # --- what it runs
 
@@ -237,15 +250,13 @@ class PostgresMember(Member):
         return [pid for pid in each if pid is not None] + [pid for store in self._stores for pid in store.pids()]
 
     def _process(self, cluster: _Cluster, member: PatroniMember, leader: PatroniMember | None) -> LabProcess:
-        name = member.name
-        pid = member.pid
         return LabProcess(
-            name=name,
+            name=member.name,
             member=self.name,
             region=cluster.region.code,
-            datacenter=cluster.datacenter(name),
-            state="ended" if pid is None else "frozen" if name in self._frozen else "running",
-            pid=pid,
+            datacenter=cluster.datacenter(member.name),
+            state=self._standing.state_of(cluster.address(member), member),
+            pid=member.pid,
             leads=(cluster.part,) if member is leader else (),
         )
 
@@ -275,37 +286,34 @@ class PostgresMember(Member):
     def _first(self, region: str) -> PatroniGroup:
         return next(each.group for each in self._clusters if each.region.code == region)
 
-    def _each(self, names: Collection[str], do: Callable[[PatroniMember], object]) -> None:
-        for cluster, member in self._members():
-            if f"{cluster.region.code}/{member.name}" in names:
-                do(member)
+    def _each(self, names: Collection[str]) -> list[PatroniMember]:
+        return [member for cluster, member in self._members() if cluster.address(member) in names]
 
     def kill(self, names: Collection[str]) -> None:
-        self._each(names, lambda member: self._frozen.discard(member.name))
-        kill_together(
-            [member for cluster, member in self._members() if f"{cluster.region.code}/{member.name}" in names]
-        )
+        self._standing.end(names)
+        kill_together(self._each(names))
 
     def freeze(self, names: Collection[str]) -> None:
-        self._each(names, lambda member: self._frozen.add(member.name))
-        self._each(names, PatroniMember.freeze)
+        self._standing.freeze(names)
+        for member in self._each(names):
+            member.freeze()
 
     def mend(self, names: Collection[str]) -> None:
-        self._each(names, self._mend)
-
-    def _mend(self, member: PatroniMember) -> None:
-        if member.name in self._frozen:
+        for member in self._each(names):
             member.thaw()
-            self._frozen.discard(member.name)
-        if not member.runs:
-            member.start()
+            if not member.runs:
+                member.start()
+        self._standing.mend(names)
 
-    def settle(self, within_secs: float) -> None:
+    def settle(self, within_secs: float) -> bool:
         deadline = time.monotonic() + within_secs
+        is_settled = True
         for cluster in self._clusters:
             leads = any(each.runs for each in cluster.group.members.values())
-            while leads and not cluster.group.settled() and time.monotonic() < deadline:
+            while leads and not (is_safe := cluster.group.settled()) and time.monotonic() < deadline:
                 time.sleep(_POLL_SECS)
+            is_settled = is_settled and (not leads or is_safe)
+        return is_settled
 
     # --- who asks it
 

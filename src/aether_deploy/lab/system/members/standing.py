@@ -1,9 +1,23 @@
 """What was done to the processes of a member, so that what they do by themselves is told apart from it."""
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from aether_deploy.lab.processes import Daemon
-from aether_deploy.lab.system.member import ProcessState
+from aether_deploy.lab.system.record import ProcessState
+
+
+class Runs(Protocol):
+    """What has a process id while it runs."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None where it does not run."""
+
+
+def address_of(region: str, name: str) -> str:
+    """Return what is unique among all processes, as :attr:`aether_deploy.lab.system.member.LabProcess.address`."""
+    return f"{region}/{name}"
 
 
 class Standing:
@@ -37,7 +51,7 @@ class Standing:
         """Return whether somebody stopped it."""
         return name in self._frozen
 
-    def state_of(self, name: str, daemon: Daemon) -> ProcessState:
+    def state_of(self, name: str, daemon: Runs) -> ProcessState:
         """Return what a process does now; any thread may ask."""
         if daemon.pid is None:
             return "ended"

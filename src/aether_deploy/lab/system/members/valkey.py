@@ -15,10 +15,11 @@ from aether_deploy.infrastructure.valkey.job import MODULE
 from aether_deploy.infrastructure.valkey.layout import placed_regions, slot_ranges
 from aether_deploy.infrastructure.valkey.ports import CLIENT
 from aether_deploy.jobs.valkey_protocol import Connection, NoAnswer, Refused
-from aether_deploy.lab.system.member import LabProcess, Member, Probe
+from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.members.job import Job
-from aether_deploy.lab.system.members.standing import Standing
+from aether_deploy.lab.system.members.standing import Standing, address_of
 from aether_deploy.lab.system.network import Address, Network, Server
+from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.lab.valkey.cluster import PASSWORD, ValkeyCluster
 from aether_deploy.lab.valkey.sessions import slot_of
 from aether_deploy.platform.config import Platform
@@ -107,7 +108,7 @@ class ValkeyMember(Member):
 
     def _processes_in(self, code: str) -> Iterator[LabProcess]:
         cluster = self._clusters[code]
-        silent = [pod for pod in cluster.places if self._standing.is_frozen(f"{code}/{pod}")]
+        silent = [pod for pod in cluster.places if self._standing.is_frozen(address_of(code, pod))]
         leading = {pod: shard for shard, pod in cluster.primaries(silent=silent).items()}
         for pod, place in list(cluster.places.items()):
             daemon = cluster.daemon(pod)
@@ -116,14 +117,14 @@ class ValkeyMember(Member):
                 member=self.name,
                 region=code,
                 datacenter=place.node.datacenter.name,
-                state=self._standing.state_of(f"{code}/{pod}", daemon),
+                state=self._standing.state_of(address_of(code, pod), daemon),
                 pid=daemon.pid,
                 leads=(_part(code, leading[pod]),) if pod in leading else (),
             )
 
     def _each(self, names: Collection[str]) -> Iterator[tuple[str, ValkeyCluster, list[str]]]:
         for code, cluster in self._clusters.items():
-            if pods := [pod for pod in cluster.places if f"{code}/{pod}" in names]:
+            if pods := [pod for pod in cluster.places if address_of(code, pod) in names]:
                 yield code, cluster, pods
 
     # --- what befalls them
@@ -145,7 +146,7 @@ class ValkeyMember(Member):
             running = cluster.running()
             cluster.signal(signal.SIGCONT, *pods)
             cluster.start(*(pod for pod in pods if pod not in running))
-            self._standing.mend(f"{code}/{pod}" for pod in pods)
+            self._standing.mend(address_of(code, pod) for pod in pods)
             whole = len(cluster.running()) == len(cluster.places)
             jobs.append(self._reconcile(code, wait_secs=60.0 if whole else _SHORT_WAIT_SECS))
         for job in jobs:
@@ -154,7 +155,7 @@ class ValkeyMember(Member):
     def check(self) -> None:
         for code, cluster in self._clusters.items():
             for pod in cluster.places:
-                self._standing.check(f"{code}/{pod}", cluster.daemon(pod))
+                self._standing.check(address_of(code, pod), cluster.daemon(pod))
 
     def probes(self) -> Sequence[Probe]:
         return [
