@@ -1,18 +1,14 @@
 """What people do for a component when a region is lost, and when it is back: asked of its kind."""
 
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.kind_modules import module_of_kind
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.component import ComponentConfig
-
-_ROOM = "aether_deploy.infrastructure"
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,14 +42,6 @@ def recovery_of(component: "ComponentConfig", estate: Estate, region: str) -> Re
     A kind's package may hold a module ``recovery`` with ``recovery(component, estate, region)``; of a kind without
     one nothing is done by hand.
     """
-    made = _maker(type(component).KIND_NAME)
-    found: Recovery = NOTHING_TO_DO if made is None else made(component, estate, region)
+    module = module_of_kind(type(component).KIND_NAME, "recovery")
+    found: Recovery = NOTHING_TO_DO if module is None else module.recovery(component, estate, region)
     return found
-
-
-@cache
-def _maker(kind: str) -> Any:
-    package = f"{_ROOM}.{kind}"
-    if find_spec(package) is None or find_spec(f"{package}.recovery") is None:
-        return None
-    return import_module(f"{package}.recovery").recovery

@@ -1,20 +1,16 @@
 """Who answers for a component what a failure does to it: its kind's ``impact`` module, or what holds of every kind."""
 
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
 from aether_deploy.infrastructure.analysis.findings import Finding
 from aether_deploy.infrastructure.analysis.impacts import UNTOUCHED, Basis, Effect, FailureImpact
 from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.kind_modules import module_of_kind
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.component import ComponentConfig
-
-_ROOM = "aether_deploy.infrastructure"
 
 
 class Analyst(Protocol):
@@ -50,17 +46,9 @@ def analyst_of(component: "ComponentConfig", estate: Estate) -> Analyst:
     A kind's package may hold a module ``impact`` with ``analyst(component, estate)``; a kind without one gets
     answers that hold of anything that runs in datacenters.
     """
-    made = _maker(type(component).KIND_NAME)
-    answering: Analyst = PlainAnalyst(component, estate) if made is None else made(component, estate)
+    module = module_of_kind(type(component).KIND_NAME, "impact")
+    answering: Analyst = PlainAnalyst(component, estate) if module is None else module.analyst(component, estate)
     return answering
-
-
-@cache
-def _maker(kind: str) -> Any:
-    package = f"{_ROOM}.{kind}"
-    if find_spec(package) is None or find_spec(f"{package}.impact") is None:
-        return None
-    return import_module(f"{package}.impact").analyst
 
 
 _UNKNOWN = Basis("what its kind does beyond that is not known here", "no rule of this kind")

@@ -9,6 +9,7 @@ from aether_deploy.infrastructure.analysis.impacts import Outcome
 from aether_deploy.lab.system.expecting import Expectation
 from aether_deploy.lab.system.parts import Part
 from aether_deploy.lab.system.record import Measured, PartRecord, Predicted, Verdict
+from aether_deploy.lab.system.wording import secs_text
 
 NOBODY_ASKS = "no client asks this part"
 _GRAVITY: dict[Outcome, int] = {"holds": 0, "interrupted": 1, "read-only": 2, "down": 3}
@@ -64,7 +65,7 @@ def judge(said: Predicted, seen: Measured | None, *, resolution: float = RESOLUT
         return Judged("unmeasured", NOBODY_ASKS)
     judged = _of(said, seen, resolution)
     if judged.verdict == "broken" and _of(said, seen, resolution + seen.stalled_secs).verdict == "held":
-        return Judged("unmeasured", f"{judged.says}; this machine stood still for {_secs(seen.stalled_secs)} of it")
+        return Judged("unmeasured", f"{judged.says}; this machine stood still for {secs_text(seen.stalled_secs)} of it")
     return judged
 
 
@@ -89,9 +90,9 @@ def _outcome(said: Predicted, seen: Measured, resolution: float) -> Judged:
     if said.outcome == "interrupted":
         most = said.worst_secs
         if most is not None and seen.watched_secs <= most + resolution:
-            reason = f"watched for {_secs(seen.watched_secs)} only, and {_secs(most)} may pass"
+            reason = f"watched for {secs_text(seen.watched_secs)} only, and {secs_text(most)} may pass"
             return Judged("unmeasured", f"writes are not back; {reason}")
-        return Judged("broken", f"writes are not back after {_secs(seen.watched_secs)}")
+        return Judged("broken", f"writes are not back after {secs_text(seen.watched_secs)}")
     if said.outcome == "read-only" and seen.outcome == "down" and seen.readable is None:
         return Judged("unmeasured", _says(seen))
     if said.outcome == "down" and seen.outcome == "read-only":
@@ -100,44 +101,34 @@ def _outcome(said: Predicted, seen: Measured, resolution: float) -> Judged:
         return Judged("held", _says(seen))
     if _GRAVITY[seen.outcome] < _GRAVITY[said.outcome] and not said.certain:
         return Judged("held", f"{_says(seen)}, better than the gravest case")
-    return Judged("broken", f"{_says(seen)}, and it was to be {_WORDS[said.outcome]}")
+    return Judged(
+        "broken", f"{_says(seen)}, and it was to be {'untouched' if said.outcome == 'holds' else said.outcome}"
+    )
 
 
 def _span(said: Predicted, seen: Measured, resolution: float) -> Judged:
     stopped = seen.stopped_secs or 0.0
     best, worst = said.best_secs, said.worst_secs
     if worst is not None and stopped > worst + resolution:
-        return Judged("broken", f"writes stopped for {_secs(stopped)}, longer than {_secs(worst)}")
+        return Judged("broken", f"writes stopped for {secs_text(stopped)}, longer than {secs_text(worst)}")
     if best is not None and stopped < best - resolution:
-        return Judged("broken", f"{_says(seen)}, sooner than the rule says: {_secs(best)} at least")
+        return Judged("broken", f"{_says(seen)}, sooner than the rule says: {secs_text(best)} at least")
     return Judged("held", _says(seen))
-
-
-_WORDS: Mapping[Outcome, str] = {
-    "holds": "untouched",
-    "interrupted": "interrupted",
-    "read-only": "read-only",
-    "down": "down",
-}
 
 
 def _says(seen: Measured) -> str:
     match seen.outcome:
         case "holds":
-            return f"writes went on; the longest wait was {_secs(seen.stopped_secs or 0.0)}"
+            return f"writes went on; the longest wait was {secs_text(seen.stopped_secs or 0.0)}"
         case "interrupted":
-            return f"writes stopped for {_secs(seen.stopped_secs or 0.0)}{_UNREAD if seen.readable is None else ''}"
+            return f"writes stopped for {secs_text(seen.stopped_secs or 0.0)}{_UNREAD if seen.readable is None else ''}"
         case "read-only":
-            return f"writes were not back after {_secs(seen.watched_secs)}, and reads went on"
+            return f"writes were not back after {secs_text(seen.watched_secs)}, and reads went on"
         case "down" if seen.readable is None:
-            return f"writes were not back after {_secs(seen.watched_secs)}{_UNREAD}"
+            return f"writes were not back after {secs_text(seen.watched_secs)}{_UNREAD}"
         case "down":
-            return f"nothing was to be had after {_secs(seen.watched_secs)}"
+            return f"nothing was to be had after {secs_text(seen.watched_secs)}"
 
 
 def _lost(seen: Measured) -> str:
     return f"{seen.lost} acknowledged write{'s' if seen.lost != 1 else ''} gone"
-
-
-def _secs(secs: float) -> str:
-    return f"{secs:.1f} s"

@@ -23,7 +23,7 @@ def predicted_text(said: Predicted) -> str:
 def _span(said: Predicted) -> str:
     assert said.worst_secs is not None
     if said.best_secs is None:
-        return f"for {_secs(said.worst_secs)} at most"
+        return f"for {secs_text(said.worst_secs)} at most"
     return f"for {TimeSpan(said.best_secs, said.best_secs, said.worst_secs).range_text(' to ')}"
 
 
@@ -35,13 +35,13 @@ def measured_text(seen: Measured | None) -> str:
         case "holds":
             return "went on"
         case "interrupted":
-            return f"stopped for {_secs(seen.stopped_secs or 0.0)}"
+            return f"stopped for {secs_text(seen.stopped_secs or 0.0)}"
         case "read-only":
-            return f"stopped; reads went on ({_secs(seen.watched_secs)} watched)"
+            return f"stopped; reads went on ({secs_text(seen.watched_secs)} watched)"
         case "down" if seen.readable is None:
-            return f"stopped; no read was tried ({_secs(seen.watched_secs)} watched)"
+            return f"stopped; no read was tried ({secs_text(seen.watched_secs)} watched)"
         case "down":
-            return f"nothing to be had ({_secs(seen.watched_secs)} watched)"
+            return f"nothing to be had ({secs_text(seen.watched_secs)} watched)"
 
 
 def part_text(record: PartRecord) -> str:
@@ -49,5 +49,6 @@ def part_text(record: PartRecord) -> str:
     return str(Part("", record.part, record.region)) or "all of it"
 
 
-def _secs(secs: float) -> str:
+def secs_text(secs: float) -> str:
+    """Return a measured time to a tenth: ``7.4 s``."""
     return f"{secs:.1f} s"

@@ -14,6 +14,7 @@ from aether_deploy.infrastructure.valkey.layout import SLOTS, slot_ranges
 from aether_deploy.infrastructure.valkey.ports import CLIENT
 from aether_deploy.jobs.valkey_protocol import Connection, NoAnswer, Refused
 from aether_deploy.lab.valkey.cluster import PASSWORD, ValkeyCluster
+from aether_deploy.lab.valkey.node_client import NodeClient
 
 _ANSWER_SECS = 0.3
 _PAUSE_SECS = 0.002
@@ -54,8 +55,7 @@ class SessionWriter(threading.Thread):
         self._cluster = cluster
         self._slots = slot_ranges(cluster.config.shards)[shard]
         self._over = threading.Event()
-        self._connection: Connection | None = None
-        self._address = ""
+        self._client = NodeClient(cluster, answer_secs=_ANSWER_SECS)
         self._next = 0
 
     def __enter__(self) -> Self:
@@ -77,7 +77,7 @@ class SessionWriter(threading.Thread):
             while not self._over.is_set() and not self._write(key):
                 time.sleep(_RETRY_SECS)
             time.sleep(_PAUSE_SECS)
-        self._leave()
+        self._client.leave()
 
     @property
     def longest_gap_secs(self) -> float:
@@ -110,45 +110,23 @@ class SessionWriter(threading.Thread):
     def _write(self, key: str) -> bool:
         """Return whether a write was acknowledged; else where to try next has been found, or not yet."""
         try:
-            connection = self._connection or self._connect()
-            connection.call("SETEX", key, str(_SESSION_SECS), "player")
+            self._client.connected().call("SETEX", key, str(_SESSION_SECS), "player")
         except Refused as error:
             self._follow(str(error))
             return False
         except NoAnswer:
-            self._look_around()
+            self._client.look_around()
             return False
         self.written.append(Acknowledged(key, time.monotonic()))
         return True
 
-    def _connect(self) -> Connection:
-        address = self._address or next(iter(self._cluster.places.values())).address
-        connection = Connection((address, CLIENT[1]), answer_secs=_ANSWER_SECS)
-        self._connection = connection
-        connection.call("AUTH", PASSWORD)
-        return connection
-
     def _follow(self, error: str) -> None:
         if not error.startswith("MOVED "):
-            self._look_around()
+            self._client.look_around()
             return
         host = error.split(" ")[2].rpartition(":")[0]
         self.moved_to.add(host)
-        self._leave()
-        self._address = self._cluster.hosts.get(host, "")
-
-    def _look_around(self) -> None:
-        """Turn to the next node: it answers, or says who does."""
-        self._leave()
-        addresses = [place.address for place in self._cluster.places.values()]
-        place = addresses.index(self._address) if self._address in addresses else -1
-        self._address = addresses[(place + 1) % len(addresses)]
-
-    def _leave(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(OSError):
-                self._connection.close()
-        self._connection = None
+        self._client.turn_to(self._cluster.hosts.get(host, ""))
 
 
 def missing_of(cluster: ValkeyCluster, written: list[Acknowledged]) -> list[Acknowledged]:

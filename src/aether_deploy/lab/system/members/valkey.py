@@ -1,6 +1,5 @@
 """Session caches in a lab: one cluster in each region, and a client for each of its shards."""
 
-import contextlib
 import secrets
 import signal
 import sys
@@ -14,13 +13,14 @@ from aether_deploy.infrastructure.kinds.valkey import ValkeyConfig
 from aether_deploy.infrastructure.valkey.job import MODULE
 from aether_deploy.infrastructure.valkey.layout import placed_regions, slot_ranges
 from aether_deploy.infrastructure.valkey.ports import CLIENT
-from aether_deploy.jobs.valkey_protocol import Connection, NoAnswer, Refused
+from aether_deploy.jobs.valkey_protocol import NoAnswer, Refused
 from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.members.job import Job
 from aether_deploy.lab.system.members.standing import Standing, address_of
 from aether_deploy.lab.system.network import Address, Network, Server
 from aether_deploy.lab.system.record import LabProcess
-from aether_deploy.lab.valkey.cluster import PASSWORD, ValkeyCluster
+from aether_deploy.lab.valkey.cluster import ValkeyCluster
+from aether_deploy.lab.valkey.node_client import NodeClient
 from aether_deploy.lab.valkey.sessions import slot_of
 from aether_deploy.platform.config import Platform
 from aether_deploy.problems import EffectError
@@ -176,8 +176,7 @@ class _Shard(Probe):
         self.member, self.part, self.region = member, _part(code, shard), code
         self._cluster = cluster
         self._key = _key_in(slot_ranges(cluster.config.shards)[shard])
-        self._connection: Connection | None = None
-        self._address = cluster.places[cluster.pod(shard)].address
+        self._client = NodeClient(cluster, answer_secs=_TRY_SECS, address=cluster.places[cluster.pod(shard)].address)
 
     def write(self, number: int) -> None:
         self._ask("SETEX", f"{self._key}-{number}", str(_SESSION_SECS), "lab")
@@ -193,52 +192,32 @@ class _Shard(Probe):
         return [number for number in numbers if self._ask("EXISTS", f"{self._key}-{number}") != 1]
 
     def close(self) -> None:
-        self._leave()
+        self._client.leave()
 
     def _ask(self, *words: str) -> object:
         deadline = time.monotonic() + _WITHIN_SECS
         while True:
             try:
-                return self._connected().call(*words)
+                return self._client.connected().call(*words)
             except Refused as error:
                 if not self._follow(str(error)) and time.monotonic() > deadline:
                     raise
             except NoAnswer:
-                self._look_around()
+                self._client.look_around()
                 if time.monotonic() > deadline:
                     raise
             if time.monotonic() > deadline:
                 raise EffectError(f"nobody answers for {self.part}")
             time.sleep(_PAUSE_SECS)
 
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = Connection((self._address, CLIENT[1]), answer_secs=_TRY_SECS)
-            self._connection.call("AUTH", PASSWORD)
-        return self._connection
-
     def _follow(self, error: str) -> bool:
         """Turn to the node that an answer names; return whether it names one."""
         if not error.startswith("MOVED "):
-            self._look_around()
+            self._client.look_around()
             return False
         host = error.split(" ")[2].rpartition(":")[0]
-        self._leave()
-        self._address = self._cluster.hosts.get(host, self._address)
+        self._client.turn_to(self._cluster.hosts.get(host, self._client.address))
         return True
-
-    def _look_around(self) -> None:
-        """Turn to the next node: it answers, or says who does."""
-        self._leave()
-        addresses = [place.address for place in self._cluster.places.values()]
-        place = addresses.index(self._address) if self._address in addresses else -1
-        self._address = addresses[(place + 1) % len(addresses)]
-
-    def _leave(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(OSError):
-                self._connection.close()
-        self._connection = None
 
 
 def _key_in(slots: tuple[int, int]) -> str:
