@@ -25,7 +25,6 @@ from aether_deploy.lab.patroni.process_tree import postmaster_in
 from aether_deploy.lab.patroni.programs import find_patroni_programs
 from aether_deploy.lab.processes import free_ports
 from aether_deploy.lab.system.member import Member, Probe
-from aether_deploy.lab.system.members.postgres_probes import FollowingProbe, WritingProbe, rows_at
 from aether_deploy.lab.system.members.standing import Standing, address_of
 from aether_deploy.lab.system.network import HOST, Address, Network, Server
 from aether_deploy.lab.system.record import LabProcess
@@ -281,6 +280,8 @@ class PostgresMember(Member):
         Raises:
             EffectError: Nobody leads there, or does not answer.
         """
+        from aether_deploy.lab.system.members.postgres_probes import rows_at  # needs psycopg, which may be missing
+
         return rows_at(self._first(region), number)
 
     def _first(self, region: str) -> PatroniGroup:
@@ -324,6 +325,8 @@ class PostgresMember(Member):
         return [self._probe(part, clusters) for part, clusters in by_part.items()]
 
     def _probe(self, part: str, clusters: Sequence[_Cluster]) -> Probe:
+        from aether_deploy.lab.system.members.postgres_probes import FollowingProbe, WritingProbe  # need psycopg
+
         groups, region = [each.group for each in clusters], clusters[0].region.code
         if clusters[0].follows:
             return FollowingProbe(self.name, part, region, groups)
