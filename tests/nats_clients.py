@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import os
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -71,6 +73,40 @@ def call(
             return dict(json.loads(message.data))
 
     return asyncio.run(ask())
+
+
+_PROGRAM = """\
+#!{python}
+import asyncio, ssl, sys
+import nats
+
+async def ask():
+    tls = {{"tls": ssl.create_default_context(cafile={ca!r})}} if {ca!r} else {{}}
+    connection = await nats.connect({url!r}, user={user!r}, password={password!r}, allow_reconnect=False, **tls)
+    try:
+        print((await connection.request(sys.argv[-2], sys.argv[-1].encode(), timeout=5)).data.decode())
+    finally:
+        await connection.close()
+
+assert sys.argv[1:5] == ["--context", {context!r}, "request", "--raw"], sys.argv
+try:
+    asyncio.run(ask())
+except Exception as error:  # the program says so, and ends well
+    print(type(error).__name__, file=sys.stderr)
+"""
+
+
+def run_shell(servers: Supercluster, pod: str, commands: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run commands of a runbook in bash, with ``nats`` leading to one server."""
+    login, program = logins_of(servers.config)["app"], folder / "nats"
+    ca = "" if servers.ca_file is None else str(servers.ca_file)
+    named = {"ca": ca, "user": login.username, "password": login.password, "context": servers.config.name}
+    program.write_text(_PROGRAM.format(python=sys.executable, url=servers.url(pod), **named), "utf-8")
+    program.chmod(0o755)
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash"], input=commands, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def stream_info(servers: Supercluster, pod: str, name: str) -> dict[str, Any]:

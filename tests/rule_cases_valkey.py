@@ -46,6 +46,15 @@ VALKEY: dict[str, RuleCase] = {
             "are none\n  fix: set it to 3"
         ],
     ),
+    "a node is larger than any machine": RuleCase(
+        rule="ValkeyConfig.a_machine_has_the_memory",
+        bad={"maxmemory": "1Pi"},
+        good={"maxmemory": "1Ti"},
+        says=[
+            "$.maxmemory: is '1Pi'; more than any machine has, which is 32Ti at most: no node would ever start\n"
+            "  fix: lower it, and take more shards"
+        ],
+    ),
     "a node would be killed before it is full": RuleCase(
         rule="ValkeyConfig.memory_has_room",
         bad={"maxmemory": "800Mi", "resources": {"memory_limit": "1Gi"}},

@@ -1,21 +1,24 @@
 """The page about losing a region: true to what is analysed, decided and rendered, and every command of it runs."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
 from aether_deploy.cli.main import run
 from aether_deploy.delivery.loading import Judgement, read_description
-from aether_deploy.gitops.disaster.layer import layer_text
+from aether_deploy.gitops.disaster.deciding import decisions
+from aether_deploy.gitops.disaster.layer import gone_layer, layers_of, lost_layer, promoted_layer, returning_layer
 from aether_deploy.gitops.disaster.loss import RegionLoss, losses_of
 from aether_deploy.gitops.disaster.page import page_text
 from aether_deploy.gitops.disaster.steps import gone_steps, lost_steps, returned_steps
@@ -26,6 +29,7 @@ from aether_deploy.infrastructure.recovery import recovery_of
 from aether_deploy.platform.config import Platform
 from tests.cli_cases import ROOT, CommandLine
 from tests.component_cases import clusters_of, component_of, every_example, platform_of
+from tests.jetstream_stand_in import write_nats
 from tests.kubectl import COMMAND, find_kubectl
 from tests.real import need
 
@@ -92,15 +96,15 @@ def test_where_nothing_else_runs_people_wait() -> None:
     (loss,) = losses_of(platform(environment="dev"))
 
     assert [title for title, _ in lost_steps(loss)] == ["See that us-east-1 is lost", "Wait"]
-    assert layer_text(loss) == ""
+    assert layers_of(loss) == ()
 
 
 def test_commands_are_on_the_page_only_which_knows_how_this_platform_is_published() -> None:
-    for loss in losses().values():
-        text = layer_text(loss)
+    for layer in (each for loss in losses().values() for each in layers_of(loss)):
+        words = " ".join(layer.text.replace("# ", " ").split())
 
-        assert "disaster-recovery.md has the commands" in text
-        assert "aether-deploy" not in text
+        assert "disaster-recovery.md has the commands" in words
+        assert "aether-deploy" not in words
 
 
 def test_equal_descriptions_give_equal_pages() -> None:
@@ -133,7 +137,15 @@ def test_what_a_recovery_names_is_rendered(kind: str, title: str) -> None:
         there = next(each for each in clusters_of(kind, title) if each.cluster.site.cluster == loss.cluster)
         names = {(each.kind, each.name) for each in there.cluster.manifests}
 
+        replicas = {
+            (each.kind, each.name): each.body["spec"]["replicas"]
+            for each in there.cluster.manifests
+            if each.kind == "StatefulSet" and each.name in recovery.fenced
+        }
+        pods = [f"{name}-{place}" for name in recovery.fenced for place in range(replicas["StatefulSet", name])]
+
         assert {("StatefulSet", name) for name in recovery.fenced} <= names
+        assert list(recovery.fenced_pods) == pods
         assert {("CronJob", name) for name in (*recovery.at_once, *recovery.still)} <= names
 
 
@@ -171,11 +183,13 @@ def test_nothing_takes_the_place_of_a_region_that_may_still_write() -> None:
 
     assert titles == [
         "See that us-east-1 is lost",
+        "Copy these pages, and follow the copy",
         "Publish what holds without us-east-1",
         "See that us-east-1 takes no more writes",
         "Let another region take the place of accounts",
-        "Let another region take the place of events",
         "Let another region take the place of assets",
+        "Publish who takes its place",
+        "Let another region take the place of events",
         "Look",
     ]
 
@@ -188,6 +202,7 @@ def test_players_come_back_last() -> None:
         "Bring accounts back",
         "Bring events back",
         "Bring assets back",
+        "Publish who follows",
         "Have Jobs set right what is left",
         "Send players there again",
     ]
@@ -198,12 +213,26 @@ def test_a_standby_that_goes_for_good_is_let_go_of() -> None:
     assert "Let go of accounts there" not in [title for title, _ in gone_steps(losses()["us-east-1"])]
 
 
-# --- the layer that is published meanwhile
+def test_what_brings_a_component_back_names_the_step_that_it_is_left_out_without() -> None:
+    here = losses()["us-east-1"]
+    done = {str(place): title.split()[-1] for place, (title, _) in enumerate(lost_steps(here), start=1)}
+    back = {title.split()[1]: text for title, text in returned_steps(here) if title.startswith("Bring ")}
+    named = {
+        name: re.findall(r"^\*\*Only if step (\d+) above was done\.\*\*$", text, re.M) for name, text in back.items()
+    }
+
+    assert list(back) == ["accounts", "events", "assets"]
+    assert {name: [done[place] for place in places] for name, places in named.items()} == {
+        name: [name] for name in back
+    }
+
+
+# --- the layers that are published meanwhile
 
 
 def on_top(code: str, folder: Path) -> Platform:
     """Return the platform with the layer of a lost region on top."""
-    (folder / "lost.yaml").write_text(layer_text(losses()[code]), "utf-8")
+    (folder / "lost.yaml").write_text(lost_layer(losses()[code]).text, "utf-8")
     found = read_description([str(EXAMPLE), str(folder / "lost.yaml")]).evaluate(["prod"])
     assert not found.failed, found.problems
     return found.platforms[0]
@@ -222,6 +251,92 @@ def test_a_layer_is_sound_and_no_player_is_sent_to_the_lost_region(lost: str, tm
         and file.path == "aether-prod/router/configmap-config.yaml"
     ]
     assert f'"{lost}":"hard"' in served.text.replace(" ", "").replace('\\"', '"')
+
+
+@pytest.mark.parametrize("layers", [("lost", "promoted"), ("lost", "returning"), ("promoted",), ("returning",)])
+@pytest.mark.parametrize("lost", REGIONS)
+def test_the_layers_that_commands_publish_pass_check(
+    lost: str, layers: tuple[str, ...], cli: CommandLine, tmp_path: Path
+) -> None:
+    found = {each.file: each.text for each in layers_of(losses()[lost])}
+    files = [file for what in layers if (file := f"{what}-{lost}.yaml") in found]
+    for file in files:
+        (tmp_path / file).write_text(found[file], "utf-8")
+
+    ended = cli("check", str(EXAMPLE), *(str(tmp_path / file) for file in files), "--env", "prod")
+
+    assert ended.code == 0, ended.err
+    assert len(files) == len(layers) or lost != "us-east-1"
+
+
+def fields_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {each["name"]: {key: value for key, value in each.items() if key != "name"} for each in values["components"]}
+
+
+def test_a_layer_says_of_each_component_all_that_taking_its_place_and_following_needs() -> None:
+    here = losses()["us-east-1"]
+    accounts = {"regions": ["eu-west-1"], "standby": {"region": "us-east-1", "members": 2}}
+
+    assert fields_of(promoted_layer(here).values) == {"accounts": accounts, "assets": {"regions": ["eu-west-1"]}}
+    assert fields_of(returning_layer(here).values) == {
+        "accounts": accounts,
+        "assets": {"regions": ["eu-west-1", "us-east-1"]},
+    }
+    assert not any(promoted_layer(losses()[code]).values for code in ("eu-west-1", "ap-south-1"))
+
+
+def test_a_layer_is_stronger_than_what_an_environment_says(tmp_path: Path) -> None:
+    (tmp_path / "overlay.yaml").write_text("environments: {prod: {components: [{name: assets, regions: [us-east-1]}]}}")
+    (tmp_path / "promoted.yaml").write_text(promoted_layer(losses()["us-east-1"]).text, "utf-8")
+    files = [str(EXAMPLE), str(tmp_path / "overlay.yaml"), str(tmp_path / "promoted.yaml")]
+    (platform,) = read_description(files).evaluate(["prod"]).platforms
+    assets = platform.component("assets")
+
+    assert assets is not None
+    assert assets.regions == ("eu-west-1",)
+
+
+@pytest.mark.parametrize("lost", REGIONS)
+def test_what_must_be_decided_before_a_region_goes_for_good_is_what_check_says(
+    lost: str, cli: CommandLine, tmp_path: Path
+) -> None:
+    here = losses()[lost]
+    (tmp_path / "gone.yaml").write_text(gone_layer(here).text, "utf-8")
+    ended = cli("check", str(EXAMPLE), str(tmp_path / "gone.yaml"), "--env", "prod", "--json")
+    told = {(each["path"], each["reason"]) for each in json.loads(ended.out)["problems"] if each["severity"] == "error"}
+    text = dict(gone_steps(here))["Take it out of the description"]
+
+    assert ended.code == 2
+    assert {(each.path, each.reason) for each in decisions(here)} == told
+    assert all(each.reason in text for each in decisions(here))
+    assert ("names no region that is enabled" in text) == (lost != "ap-south-1")
+
+
+TWO_REGIONS = """\
+name: lobby
+kubernetes: v1.37
+regions:
+  - {code: us, zones: [us-a, us-b]}
+  - {code: eu, zones: [eu-a, eu-b]}
+links: [{between: [us, eu], latency_ms: 80}]
+worlds: [{name: world, image: "lobby/world:v1", pvc: {size: 10Gi}}]
+services: [{name: lobby, image: "lobby/lobby:v1", regions: [us, eu]}]
+"""
+
+
+def test_where_nothing_is_to_be_decided_check_accepts_the_layer_as_it_is(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(TWO_REGIONS, "utf-8")
+    here, *_ = losses_of(read_description([str(tmp_path / "two.yaml")]).evaluate(["prod"]).platforms[0])
+    (tmp_path / "gone.yaml").write_text(gone_layer(here).text, "utf-8")
+
+    ended = cli("check", str(tmp_path / "two.yaml"), str(tmp_path / "gone.yaml"))
+
+    assert ended.code == 0, ended.err
+    assert gone_layer(here).values == {
+        "regions": [{"code": "us", "enabled": False}],
+        "services": [{"name": "lobby", "regions": ["eu"]}],
+    }
+    assert "refuses" not in dict(gone_steps(here))["Take it out of the description"]
 
 
 def test_jobs_that_would_undo_what_people_do_keep_still(tmp_path: Path) -> None:
@@ -288,7 +403,14 @@ def test_every_object_that_commands_name_is_rendered_there(engine: str) -> None:
     }
 
     assert {each.cluster for each in calls} == set(rendered)
-    assert {kind for _, _, kind, _ in named} == {"cronjob", "statefulset"}
+    known |= {
+        (cluster, space, "pod", f"{name}-{place}")
+        for (cluster, space, kind, name) in known
+        if kind == "statefulset"
+        for place in range(9)
+    }
+
+    assert {kind for _, _, kind, _ in named} == {"cronjob", "statefulset", "pod"}
     assert named <= known
 
 
@@ -306,6 +428,7 @@ def test_members_that_commands_choose_are_rendered_there(engine: str) -> None:
         (cluster, tuple(label.split("=")))
         for cluster, selector in re.findall(r"^ *on (\S+) (aether\.io\S+)", page(here), re.MULTILINE)
         for label in selector.split(",")
+        if label != "role=primary"  # Patroni's own
     }
 
     assert {cluster for cluster, _ in chosen} == {"us-east-1", "dublin"}
@@ -342,34 +465,48 @@ STANDS_IN = """\
 printf '%s\\n' "$*" >> "$LOG"
 case "$*" in
   *" get pod -l "*) echo pod/member-0; exit ;;
+  *" get pod/assets-"*) echo seaweedfs$FOLLOWS ;;
+  *"/primary") [ -z "$FOLLOWS" ] || exit 22 ;;
 esac
 words=()
 for word in "$@"; do [ "$word" = -- ] && break; words+=("$word"); done
 exec "$KUBECTL" "${words[@]}" --help > /dev/null
 """
-ANSWERS = '#!/bin/sh\nprintf \'%s %s\\n\' "$(basename "$0")" "$*" >> "$LOG"\necho \'{"config": {}}\'\n'
+ANSWERS = '#!/bin/sh\nprintf \'%s %s\\n\' "$(basename "$0")" "$*" >> "$LOG"\n'
+PUBLISHES = ANSWERS + 'case "$*" in *--push*) rm -rf deploy ;; esac  # what is rendered then has other pages\n'
+MIRROR = {"mirror": {"name": "MATCHES"}}
+STREAMS: dict[str, dict[str, Any]] = {
+    "MATCHES": {"subjects": ["matches.>"]},
+    "MATCHES-mirror-eu-west-1": MIRROR,
+    "MATCHES-mirror-ap-south-1": MIRROR,
+}
 
 
-def run_commands(text: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+def run_commands(
+    text: str, folder: Path, *, options: str = "set -eu -o pipefail", follows: str = ""
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run commands in bash with programs that stand in for those that reach clusters; return what they were asked."""
     kubectl = need(find_kubectl(), "kubectl", COMMAND)
-    for name in ("kubectl", "nats", "curl", "jq", "aws", "aether-deploy"):
+    need(shutil.which("jq"), "jq", "apt-get install jq")
+    programs = {"kubectl": STANDS_IN, "aether-deploy": PUBLISHES, "sleep": "#!/bin/sh\n"}
+    for name in ("kubectl", "curl", "sleep", "aether-deploy"):
         program = folder / name
-        reads = "cat > /dev/null\n" if name == "jq" else ""
-        program.write_text(STANDS_IN if name == "kubectl" else ANSWERS + reads)
+        program.write_text(programs.get(name, ANSWERS))
         program.chmod(0o755)
     (folder / "deploy/prod/runbooks").mkdir(parents=True)
-    for loss in losses().values():
-        (folder / f"deploy/prod/runbooks/lost-{loss.code}.yaml").write_text(layer_text(loss))
+    for layer in (each for loss in losses().values() for each in layers_of(loss)):
+        (folder / "deploy/prod/runbooks" / layer.file).write_text(layer.text)
     log = folder / "log"
     log.touch()
+    write_nats(folder, STREAMS, log)
     environment = {
+        "FOLLOWS": follows,
         "PATH": f"{folder}:{os.environ['PATH']}",
         "KUBECTL": kubectl,
         "LOG": str(log),
         "KUBECONFIG": os.devnull,
     }
-    script = f"set -eu -o pipefail\n{text}"
+    script = f"{options}\n{text}"
     done = subprocess.run(
         ["bash"], input=script, capture_output=True, text=True, env=environment, cwd=folder, check=False
     )
@@ -379,14 +516,58 @@ def run_commands(text: str, folder: Path) -> tuple[subprocess.CompletedProcess[s
 @pytest.mark.real
 @pytest.mark.parametrize("engine", ["argocd", "flux", "no engine"])
 def test_every_command_runs_and_kubectl_knows_all_words(engine: str, tmp_path: Path) -> None:
-    text = commands(page(platform(engine)))
+    functions, *sections = re.split(r"^## \S+ is lost$", page(platform(engine)), flags=re.MULTILINE)
+    asked: dict[str, list[str]] = {}
+    for lost, section in zip(REGIONS, sections, strict=True):
+        (tmp_path / lost).mkdir()
+        done, asked[lost] = run_commands(commands(functions + section), tmp_path / lost)
 
-    done, asked = run_commands(text, tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), lost
+        assert sorted(each.name for each in (tmp_path / lost).glob("*-*.yaml")) == sorted(
+            layer.file for layer in layers_of(losses()[lost])
+        )
 
-    assert (done.returncode, done.stderr) == (0, "")
+
+@pytest.mark.real
+def test_of_a_stream_and_its_copies_the_last_that_could_be_gone_back_to_goes_last(tmp_path: Path) -> None:
+    functions, section, *_ = re.split(r"^## \S+ is lost$", page(platform()), flags=re.MULTILINE)
+
+    _, asked = run_commands(commands(functions + section), tmp_path)
+
     assert len([line for line in asked if line.startswith("--context")]) > 20
-    assert any(line.startswith("nats --context events stream rm -f MATCHES") for line in asked)
     assert any(" -- curl --fail" in line and "standby_cluster" in line for line in asked)
+    assert any(line.endswith("delete pvc data-assets-us-east-1-0") for line in asked)
+    assert [line.split()[-1] for line in asked if " DELETE " in line] == [
+        "MATCHES",
+        "MATCHES-mirror-ap-south-1",
+        "MATCHES-mirror-eu-west-1",
+    ]
+    assert [*json.loads((tmp_path / "streams.json").read_text())] == ["MATCHES"]
+
+
+@pytest.mark.real
+def test_pasted_as_a_whole_nothing_that_brings_back_destroys_what_no_other_region_took(tmp_path: Path) -> None:
+    here = losses()["us-east-1"]
+    functions = commands(page(platform()).partition("## us-east-1 is lost")[0])
+    back = "".join(text for title, text in returned_steps(here) if title.startswith("Bring "))
+
+    done, asked = run_commands(functions + commands(back), tmp_path, options="", follows=" follow")
+    changes = [line for line in asked if re.search(r" delete |--request PATCH| (UPDATE|CREATE|DELETE) ", line)]
+
+    assert "false" in done.stdout
+    assert any("/primary" in line for line in asked)
+    assert changes == []
+
+
+@pytest.mark.real
+def test_nothing_is_deleted_for_a_mirror_that_does_not_answer(tmp_path: Path) -> None:
+    functions = commands(page(platform()).partition("## us-east-1 is lost")[0])
+    (text,) = [text for title, text in lost_steps(losses()["us-east-1"]) if title.endswith("place of events")]
+
+    _, asked = run_commands(functions + commands(text.replace("mirror-eu-west-1", "mirror-away")), tmp_path, options="")
+
+    assert any(line.endswith(" INFO MATCHES-mirror-away") for line in asked)
+    assert not any(" DELETE " in line for line in asked)
 
 
 @pytest.mark.real
@@ -402,7 +583,11 @@ def test_aether_deploy_knows_every_verb_and_option_of_its_commands(engine: str, 
     text = commands(page(platform(engine)))
     lines = dict.fromkeys(line for line in text.splitlines() if line.startswith("aether-deploy "))
 
-    assert len(lines) == 2 * (len(REGIONS) + 1)
+    files = [line.split(" aether.yaml")[1].split(" --")[0].split() for line in lines]
+    known = {layer.file for loss in losses().values() for layer in layers_of(loss)}
+
+    assert {file for each in files for file in each} == known
+    assert max(files, key=len) == ["lost-us-east-1.yaml", "promoted-us-east-1.yaml"]
     for line in lines:
         ended = cli(*shlex.split(line)[1:], "-h")
         assert (ended.code, ended.err) == (0, ""), line

@@ -1,6 +1,8 @@
 """Edges of providers: what holds of all of them, and what is refused between their settings."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +141,59 @@ def test_its_runbook_names_every_document_and_every_class(backend: str) -> None:
     assert all(f"| {each['name']} | `{each['match']}` |" in text for each in CLASSES)
 
 
+@every_provider
+def test_its_runbook_says_that_nothing_of_it_was_executed(backend: str) -> None:
+    text = provider_edge(backend).runbooks(on_amazon(provider_edge(backend)))["cdn.md"]
+
+    assert f"**This was never executed at {({'cloudfront': 'Amazon', 'cloudflare': 'Cloudflare'})[backend]}.**" in text
+
+
+REQUESTS = """\
+#!/bin/sh
+case "$*" in *zones?name=example.com*) echo asked; exit 0;; esac
+echo "$*" >> requests
+case "$*" in *"$REFUSED"*) exit 22;; esac
+"""
+"""Stands for curl: notes what it is told to send, and ends as ``--fail`` lets it where a request is refused."""
+
+
+def sent(folder: Path, text: str, refused: str) -> list[str]:
+    """Return the documents that a shell sends which is given the first two blocks of a runbook, in their order."""
+    programs = {"curl": REQUESTS, "jq": "#!/bin/sh\ncat > /dev/null\necho 023e105f4ecef8ad9ca31a8372d0c353\n"}
+    for name, program in programs.items():
+        (folder / name).write_text(program)
+        (folder / name).chmod(0o755)
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[:2]
+    surroundings = {"PATH": f"{folder}:/usr/bin:/bin", "REFUSED": refused, "CLOUDFLARE_API_TOKEN": "token"}
+    subprocess.run(["sh", "-c", "".join(blocks)], cwd=folder, env=surroundings, check=False, capture_output=True)
+    asked = (folder / "requests").read_text().splitlines()
+    assert all("--fail" in line and "/zones/023e105f4ecef8ad9ca31a8372d0c353/" in line for line in asked)
+    return [line.rpartition("cdn-cloudflare-")[2].removesuffix(".json") for line in asked]
+
+
+def test_no_request_to_cloudflare_follows_one_that_was_refused(tmp_path: Path) -> None:
+    text = provider_edge("cloudflare").runbooks(on_amazon(provider_edge("cloudflare")))["cdn.md"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+
+    everything = sent(whole, text, "nothing of the sort")
+    until = sent(cut, text, "http_request_cache_settings")
+
+    assert everything[0] == "http_request_firewall_custom"
+    assert everything[-1] == "dns"
+    assert len(everything) == 8
+    assert until == everything[: everything.index("http_request_cache_settings") + 1]
+
+
+def test_a_token_for_cloudflare_may_edit_what_is_sent_and_nothing_else() -> None:
+    amazon = provider_edge("cloudflare").runbooks(on_amazon(provider_edge("cloudflare")))["cdn.md"]
+    own = provider_edge("cloudflare").runbooks(before_own(provider_edge("cloudflare")))["cdn.md"]
+
+    assert "may edit Cache Rules, Cloud Connector, Config Rules, DNS, Transform Rules, Zone WAF, read Zone" in amazon
+    assert "may edit Cache Rules, Config Rules, DNS, Origin Rules, Transform Rules, Zone WAF, read Zone" in own
+
+
 # --- what is refused between its settings
 
 
@@ -155,6 +210,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a load balancer": ("cloudflare", {"expose": {"type": "LoadBalancer", "ports": ["https"]}}, "$.expose: not used"),
     "a Secret": ("cloudfront", {"tls": {"secret": "cdn-tls"}}, "$.tls: not used"),
     "a network": ("cloudfront", {"network": {"allow_from": ["10.0.0.0/8"]}}, "$.network: not used"),
+    "a zone that is none": (
+        "cloudflare", {"cloudflare": {"zone": ""}},
+        "$.cloudflare.zone: is ''; not the name of a zone\n  fix: write the domain that Cloudflare answers for, of "
+        "which hostname is a part: example.com",
+    ),
     "no certificate": ("cloudfront", {"cloudfront": None}, "$: lacks 'cloudfront', which its back end must know"),
     "a certificate of elsewhere": (
         "cloudfront",

@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import re
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,8 +30,10 @@ from tests.nats_clients import (
     publish,
     publish_while,
     run_job,
+    run_shell,
     stream_info,
 )
+from tests.real import need
 
 pytestmark = [pytest.mark.real, pytest.mark.failover]
 
@@ -83,27 +89,34 @@ def test_three_regions_lose_one_and_go_on() -> None:
         assert messages_in(servers, "events-eu-b-0", "MATCHES-mirror-eu") == 50
 
 
-def test_a_mirror_is_promoted_and_all_goes_back_as_the_runbook_says() -> None:
-    with booted(THREE, MATCHES) as servers:
+def test_a_mirror_is_promoted_and_all_goes_back_as_the_runbook_says(tmp_path: Path) -> None:
+    need(shutil.which("jq"), "jq", "apt-get install jq")
+    with booted(THREE, {**MATCHES, "mirrors": ["eu", "ap"]}) as servers:
+        (book,) = servers.config.runbooks(servers.estate).values()
+        _, look, promote, _, last, *_ = _blocks(book, "### us is lost")
+        check, again, take_back, remove = _blocks(book, "### Back to `MATCHES` in us, from `MATCHES-mirror-eu`")
+
+        def run(commands: str, pod: str = "events-eu-a-0") -> "subprocess.CompletedProcess[str]":
+            return run_shell(servers, pod, _blocks(book, "## Promote a mirror")[0] + commands, tmp_path)
+
         assert publish(servers, "events-us-a-0", "matches.1", 20) == 20
-        servers.wait_until(lambda: messages_in(servers, "events-eu-a-0", "MATCHES-mirror-eu") == 20, 60, "the mirror")
+        for mirror in ("MATCHES-mirror-eu", "MATCHES-mirror-ap"):
+            servers.wait_until(lambda: messages_in(servers, "events-eu-a-0", mirror) == 20, 60, mirror)  # noqa: B023
+        # Nothing of what goes back does anything while nobody was promoted, be it pasted as a whole.
+        assert "false" in run(check + again + take_back + remove).stdout
+        assert messages_in(servers, "events-eu-a-0", "MATCHES-mirror-eu") == 20
         servers.kill(*servers.pods("us"))
         time_to_lead(servers)
-        mirror = stream_info(servers, "events-eu-a-0", "MATCHES-mirror-eu")["config"]
-        promoted = {key: value for key, value in mirror.items() if key != "mirror"} | {"subjects": ["matches.>"]}
+        config = stream_info(servers, "events-eu-a-0", "MATCHES-mirror-eu")["config"]
+        owning = {key: value for key, value in config.items() if key != "mirror"} | {"subjects": ["matches.>"]}
+        taken_before = call(servers, "events-eu-a-0", "STREAM.UPDATE.MATCHES-mirror-eu", owning)
+        seen, promoted = run(look), run(promote)
 
-        taken_before = call(servers, "events-eu-a-0", "STREAM.UPDATE.MATCHES-mirror-eu", promoted)
-        call(servers, "events-eu-a-0", "STREAM.DELETE.MATCHES")
-        servers.wait_until(
-            lambda: stream_info(servers, "events-eu-a-0", "MATCHES").get("error", {}).get("code") == 404,
-            30,
-            "it is gone",
-        )
-        taken = call(servers, "events-eu-a-0", "STREAM.UPDATE.MATCHES-mirror-eu", promoted)
-
+        assert [json.loads(line)["last"] for line in seen.stdout.splitlines()] == [20, 20]
         assert "overlap" in taken_before["error"]["description"]
-        assert "error" not in taken
+        assert (promoted.returncode, promoted.stdout.splitlines()[-1]) == (0, '["matches.>"]'), promoted.stdout
         assert publish(servers, "events-ap-a-0", "matches.2", 5) == 5
+        assert run(last).stdout.splitlines()[-1] == "MATCHES-mirror-ap is deleted"
         servers.start(*servers.pods("us"))
         servers.wait_ready()
         assert stream_info(servers, "events-us-a-0", "MATCHES")["error"]["code"] == 404
@@ -113,25 +126,24 @@ def test_a_mirror_is_promoted_and_all_goes_back_as_the_runbook_says() -> None:
         (wanted,) = _streams_of(servers.write_streams("us"))
         assert call(servers, "events-us-a-0", "STREAM.CREATE.MATCHES", wanted)["error"]["code"] == 400
         assert messages_in(servers, "events-us-a-0", "MATCHES-mirror-eu") == 25
-        _go_back(servers, promoted, wanted)
+        for commands in (check, again, take_back):
+            done = run(commands, "events-us-a-0")
+            assert done.returncode == 0, done
+        # Both have all of it until the last step.
+        assert messages_in(servers, "events-us-a-0", "MATCHES-mirror-eu") == 25
+        assert publish(servers, "events-us-a-0", "matches.3", 5) == 5
+        assert run(remove).stdout.splitlines()[-1] == "MATCHES-mirror-eu is deleted"
         # And the Jobs find all as it was described.
         make_streams(servers)
-        assert messages_in(servers, "events-us-a-0", "MATCHES") == 25
+        assert messages_in(servers, "events-us-a-0", "MATCHES") == 30
         assert "ok   APP/MATCHES: unchanged" in run_job(servers, "us").stdout
-        servers.wait_until(lambda: messages_in(servers, "events-eu-a-0", "MATCHES-mirror-eu") == 25, 60, "the mirror")
+        servers.wait_until(lambda: messages_in(servers, "events-eu-a-0", "MATCHES-mirror-eu") == 30, 60, "the mirror")
 
 
-def _go_back(servers: Supercluster, promoted: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Do what the runbook says once the region has returned."""
-    place = {"placement": wanted["placement"], "num_replicas": wanted["num_replicas"]}
-    returned = {key: value for key, value in promoted.items() if key != "subjects"}
-    returned |= {"name": "MATCHES", **place, "mirror": {"name": "MATCHES-mirror-eu"}}
-    assert "error" not in call(servers, "events-us-a-0", "STREAM.CREATE.MATCHES", returned)
-    servers.wait_until(lambda: messages_in(servers, "events-us-a-0", "MATCHES") == 25, 60, "the old stream caught up")
-    assert call(servers, "events-us-a-0", "STREAM.DELETE.MATCHES-mirror-eu").get("success") is True
-    config = stream_info(servers, "events-us-a-0", "MATCHES")["config"]
-    owning = {key: value for key, value in config.items() if key != "mirror"} | {"subjects": ["matches.>"]}
-    assert "error" not in call(servers, "events-us-a-0", "STREAM.UPDATE.MATCHES", owning)
+def _blocks(book: str, heading: str) -> list[str]:
+    """Return the commands under a heading of a runbook, a text for each block."""
+    (section,) = re.findall(rf"^{re.escape(heading)}\n(.*?)(?=^#|\Z)", book, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 
 
 def _streams_of(file: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -236,13 +237,58 @@ def test_the_region_that_follows_gets_objects_settings_and_deletions(two: Object
     us.ask("PUT", "/saves/r", body=b"secret")
     anybody, admin = two.client("eu", None), two.client("eu")
 
-    two.wait_until(lambda: anybody.ask("GET", "/game-assets/public/r").body == b"copied", 20, "the copy is read")
-    two.wait_until(lambda: admin.ask("GET", "/saves/r").body == b"secret", 20, "what is encrypted is read")
+    two.wait_until(lambda: two.has_copied("eu", "game-assets", "public/r"), 60, "the copy is there")
+    assert anybody.ask("GET", "/game-assets/public/r").body == b"copied"
+    two.wait_until(lambda: admin.ask("GET", "/saves/r").body == b"secret", 60, "what is encrypted is read")
     assert anybody.ask("GET", "/game-assets/private/a").status in (403, 404)
     assert two.client("eu", "game").ask("PUT", "/game-assets/x", body=b"lost").status == 403
     assert two.compare("eu").returncode == 0
     us.ask("DELETE", "/game-assets/public/r")
-    two.wait_until(lambda: anybody.ask("GET", "/game-assets/public/r").status == 404, 20, "it is gone there, too")
+    two.wait_until(lambda: anybody.ask("GET", "/game-assets/public/r").status == 404, 60, "it is gone there, too")
+
+
+def test_readers_that_come_while_an_object_is_copied_mislead_the_copy_until_the_program_sets_it_right(
+    two: ObjectStore, us: S3Client
+) -> None:
+    early, odd = (_misled(two, f"public/{name}") for name in ("early", "a b+%\u00e9/x"))
+
+    hidden = [_read(two, key) for key in (early, odd)]
+    done, again = two.set_current("eu"), two.set_current("eu")
+
+    assert hidden == [b"first" * MANY] * 2
+    assert done.returncode == again.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout.splitlines()[-1], again.stdout) == ("2 set right, 0 not", "0 set right, 0 not\n")
+    assert [_read(two, key) for key in (early, odd)] == [b"second"] * 2
+    us.ask("DELETE", f"/game-assets/{early}")
+    two.wait_until(lambda: len(two.versions("eu", "game-assets", early)) == 3, 60, "the mark is there")
+    assert _read(two, early) == b"second"
+    assert two.set_current("eu").stdout.endswith("1 set right, 0 not\n")
+    assert two.client("eu", None).ask("GET", f"/game-assets/{early}").status == 404
+    listed = two.client("eu").ask("GET", "/game-assets", {"list-type": "2", "prefix": "public/"}).body
+    assert early.encode() not in listed
+    assert b"<Size>6</Size>" in listed
+
+
+MANY = 1_000_000
+
+
+def _read(stores: ObjectStore, key: str) -> bytes:
+    return stores.client("eu", None).ask("GET", f"/game-assets/{key}").body
+
+
+def _misled(stores: ObjectStore, stem: str) -> str:
+    """Write objects twice, with a reader who waits for the first, until one is hidden from him; return its key."""
+    return next(key for key in (f"{stem}{number}" for number in range(20)) if _hides(stores, key))
+
+
+def _hides(stores: ObjectStore, key: str) -> bool:
+    us = stores.client("us")
+    us.ask("PUT", f"/game-assets/{key}", body=b"first" * MANY)
+    stores.wait_until(lambda: len(_read(stores, key)) == 5 * MANY, 60, "the first is read")
+    us.ask("PUT", f"/game-assets/{key}", body=b"second")
+    stores.wait_until(lambda: len(stores.versions("eu", "game-assets", key)) == 2, 60, "both are there")
+    time.sleep(1)
+    return not stores.versions("eu", "game-assets", key)[0].is_current
 
 
 def test_a_call_of_s3_for_copying_is_misread_so_none_is_made(us: S3Client) -> None:

@@ -11,6 +11,9 @@ from tests.weed_stage import booted
 
 pytestmark = [pytest.mark.real, pytest.mark.failover]
 
+DELETED_SECS = 15
+"""By then the parts of what was written over are gone: they are deleted some seconds later."""
+
 NOW = "-modifiedTimeAgo=0s"
 
 
@@ -19,7 +22,7 @@ def test_a_server_that_is_killed_is_back_within_the_predicted_time_and_a_lost_re
         assert [servers.set_up_buckets(each).returncode for each in ("us", "eu")] == [0, 0]
         us, eu = servers.client("us"), servers.client("eu", None)
         us.ask("PUT", "/game-assets/public/a", body=b"1")
-        servers.wait_until(lambda: eu.ask("GET", "/game-assets/public/a").status == 200, 20, "the copy is read")
+        servers.wait_until(lambda: servers.has_copied("eu", "game-assets", "public/a"), 60, "the copy is there")
 
         servers.kill("us")
         read = eu.ask("GET", "/game-assets/public/a").body
@@ -29,7 +32,7 @@ def test_a_server_that_is_killed_is_back_within_the_predicted_time_and_a_lost_re
         assert read == b"1"
         assert took <= RESTART_SECS.worst
         assert us.ask("GET", "/game-assets/public/a").body == b"1"
-        servers.wait_until(lambda: eu.ask("GET", "/game-assets/public/after").status == 200, 60, "copies go on")
+        servers.wait_until(lambda: servers.has_copied("eu", "game-assets", "public/after"), 60, "copies go on")
 
 
 def test_a_region_that_comes_back_begins_empty_and_gets_what_the_other_has_as_the_runbook_says() -> None:
@@ -39,7 +42,7 @@ def test_a_region_that_comes_back_begins_empty_and_gets_what_the_other_has_as_th
         us = servers.client("us")
         for key in ("kept", "both", "gone"):
             us.ask("PUT", f"/plain/{key}", body=b"us")
-        servers.wait_until(lambda: servers.compare("eu", NOW).returncode == 0, 20, "all are copied")
+        servers.wait_until(lambda: servers.compare("eu", NOW).returncode == 0, 60, "all are copied")
         servers.daemons("eu")[1].kill()
         us.ask("PUT", "/plain/both", body=b"late")
         servers.kill("us")
@@ -85,23 +88,24 @@ def test_copying_that_is_stuck_is_seen_and_goes_on_once_the_object_is_uploaded_a
         assert [servers.set_up_buckets(each).returncode for each in ("us", "eu")] == [0, 0]
         us, eu = servers.client("us"), servers.client("eu")
         us.ask("PUT", "/plain/first", body=b"1")
-        servers.wait_until(lambda: eu.ask("GET", "/plain/first").status == 200, 20, "the first is copied")
+        servers.wait_until(lambda: eu.ask("GET", "/plain/first").status == 200, 60, "the first is copied")
         servers.daemons("eu")[1].kill()
         servers.daemons("eu")[1].reap()
         while not written_within_a_second(us, parts, b"short"):
             pass
         us.ask("PUT", "/plain/after", body=b"2")
+        time.sleep(DELETED_SECS)
 
         servers.wait_ready()
         stuck = "404 Not Found"
-        servers.wait_until(lambda: stuck in servers.daemons("eu")[1].log.read_text("utf-8"), 30, "it meets the hole")
+        servers.wait_until(lambda: stuck in servers.daemons("eu")[1].log.read_text("utf-8"), 90, "it meets the hole")
         missed, seen = eu.ask("GET", "/plain/after").status, servers.compare("eu", NOW)
         us.ask("PUT", "/plain/again", body=b"once more")
         servers.wait_until(lambda: eu.ask("GET", "/plain/after").status == 200, 60, "copying goes on")
 
         assert (missed, seen.returncode) == (404, 2)
         assert "[MISSING]       /buckets/plain/after" in seen.stdout
-        servers.wait_until(lambda: servers.compare("eu", NOW).returncode == 0, 20, "copies agree")
+        servers.wait_until(lambda: servers.compare("eu", NOW).returncode == 0, 60, "copies agree")
 
 
 def takes_upload(client: S3Client) -> bool:

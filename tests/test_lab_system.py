@@ -1,6 +1,7 @@
 """A whole platform in a lab, from the command line: it boots, fails as predicted, is mended, and leaves nothing."""
 
 import os
+import re
 import signal
 import tempfile
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from tests.cli_cases import PROGRAM
 from tests.lab_system_platforms import CACHES, SMALL, Labs, need_system
+from tests.lab_workload_cases import wait_for
 
 pytestmark = [
     pytest.mark.real,
@@ -81,6 +83,26 @@ def test_a_target_that_is_none_is_refused_and_nothing_is_done(whole: Labs) -> No
 def test_a_second_lab_is_refused_and_the_first_goes_on(whole: Labs) -> None:
     assert whole("up", "-q") == (3, "", "error: a lab is up already\n  fix: aether-deploy lab down ends it\n")
     assert whole("status", "-q").code == 0
+
+
+def test_ctrl_c_leaves_a_fault_to_the_lab_and_says_so(whole: Labs) -> None:
+    asking = whole.start("fault", "kill=cdn", "--watch", "6")
+    wait_for("the watch", lambda: whole.result("status")["watch_left_secs"] is not None)
+    asking.send_signal(signal.SIGINT)
+    out, err = asking.communicate(timeout=20)
+    refused = whole("fault", "mend=all")
+    wait_for("the end of the watch", lambda: not whole.result("status")["watching"])
+    reported = whole.result("report")["faults"][-1]["fault"]
+    mended = whole("fault", "mend=all", "--watch", "2")
+
+    assert (asking.returncode, out) == (130, "")
+    assert re.fullmatch(
+        r"kill=cdn goes on and is being watched, for [3-6] s more at most; lab report has it then\n", err
+    )
+    assert refused.code == 3
+    assert re.match(r"error: kill=cdn is being watched, for \d s more at most\n  fix: wait", refused.err)
+    assert reported == "kill=cdn"
+    assert mended.code == 0, mended.out
 
 
 def test_what_ends_by_itself_is_told(whole: Labs) -> None:

@@ -1,23 +1,25 @@
 """A store and edges in a lab: what their clients see when servers end, hang, or no longer reach each other."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from aether_deploy.infrastructure.edge.nginx import CONNECT_SECS, READ_SECS
+from aether_deploy.infrastructure.edge.nginx import CONNECT_SECS, FAILED_SECS, READ_SECS
 from aether_deploy.lab.edge.programs import find_nginx
 from aether_deploy.lab.programs import MissingProgramsError
 from aether_deploy.lab.seaweedfs.programs import find_weed
 from aether_deploy.lab.system.faults import parse_fault
 from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.members import edge, object_store
-from aether_deploy.lab.system.members.edge import EdgeMember, EdgePaths, paths_of
+from aether_deploy.lab.system.members.edge import EdgeMember, EdgePaths, _Players, paths_of
 from aether_deploy.lab.system.members.object_store import ObjectStoreMember
 from aether_deploy.lab.system.network import Network
 from aether_deploy.lab.system.system import LabSystem
 from aether_deploy.platform.config import Platform
+from aether_deploy.problems import EffectError
 from tests.analysis_cases import THREE_REGIONS, platform_of
 from tests.edge_cases import policy
 from tests.lab_system_scenes import ASSETS
@@ -80,6 +82,108 @@ def test_what_providers_run_is_left_out_with_the_reason() -> None:
         ["archive (object_store): aws runs it, and nothing of it is here"],
         ["pages (edge): its origin archive does not run here"],
     )
+
+
+class Asked(EdgeMember):
+    """An edge of two pods that lets some of those wait who ask, and fails others."""
+
+    def __init__(self) -> None:
+        self.name = "cdn"
+        self.waits, self.fails = 0, 0
+        self.asked: list[str] = []
+        self.go_on = threading.Event()
+        self._turn_lock = threading.Lock()
+
+    def paths(self, region: str) -> EdgePaths:
+        return EdgePaths("/public/new", None)
+
+    def crowd(self, region: str) -> int:
+        return 5
+
+    def patience_secs(self, region: str) -> float:
+        return 30.0
+
+    def ask(self, region: str, path: str, within_secs: float, over: threading.Event | None = None) -> None:
+        with self._turn_lock:
+            self.asked.append(path)
+            waits, self.waits = self.waits > 0, max(0, self.waits - 1)
+            fails = not waits and self.fails > 0
+            self.fails -= fails
+        if waits:
+            self.go_on.wait(within_secs)
+        if fails:
+            raise EffectError("502")
+
+
+def players(*, waits: int = 0, fails: int = 0) -> tuple[Asked, _Players]:
+    edges = Asked()
+    edges.waits, edges.fails = waits, fails
+    return edges, _Players(edges, "eu")
+
+
+def test_who_is_answered_asks_alone() -> None:
+    edges, probe = players()
+    probe.write(1)
+    probe.close()
+
+    assert len(edges.asked) == 1
+
+
+def test_an_edge_that_lets_few_wait_serves() -> None:
+    edges, probe = players(waits=2)
+    begun = time.monotonic()
+    probe.write(1)
+    took = time.monotonic() - begun
+    edges.go_on.set()
+    probe.close()
+
+    assert len(edges.asked) == 5
+    assert took < edges.patience_secs("eu") / 2
+
+
+def test_an_edge_that_lets_most_wait_does_not_serve_until_it_answers() -> None:
+    edges, probe = players(waits=3)
+    asks = threading.Thread(target=probe.write, args=(1,))
+    asks.start()
+    asks.join(1.0)
+    waited = asks.is_alive()
+    edges.go_on.set()
+    asks.join(WITHIN_SECS)
+    probe.close()
+
+    assert waited
+    assert not asks.is_alive()
+
+
+def test_an_edge_that_fails_most_does_not_serve() -> None:
+    edges, probe = players(waits=1, fails=3)
+
+    with pytest.raises(EffectError, match="502"):
+        probe.write(1)
+    edges.go_on.set()
+    probe.close()
+
+
+def test_an_edge_that_fails_who_asks_alone_does_not_serve() -> None:
+    edges, probe = players(fails=1)
+
+    with pytest.raises(EffectError, match="502"):
+        probe.write(1)
+    probe.close()
+    assert len(edges.asked) == 1
+
+
+def test_nobody_asks_for_an_object_that_somebody_waits_for() -> None:
+    edges, probe = players(waits=2)
+    for _ in range(30):
+        probe.write(1)
+    edges.go_on.set()
+    probe.close()
+
+    waited_for = edges.asked[:2]
+    assert edges.asked[0] == "/public/new"
+    assert not set(edges.asked[2:]).intersection(waited_for)
+    assert len(edges.asked) == 5 + 29
 
 
 # --- real ones
@@ -242,6 +346,7 @@ def test_what_is_kept_is_answered_without_any_origin(stage: Stage) -> None:
 
 @pytest.mark.real
 def test_a_copy_gets_what_it_missed_once_regions_reach_each_other_again(stage: Stage) -> None:
+    time.sleep(FAILED_SECS + 1)  # an edge asks the nearest store again that did not answer before
     pair = frozenset(("us", "eu"))
     copy: Probe = stage.probes["assets eu"]
     stage.network.cut(pair)

@@ -15,6 +15,7 @@ import pytest
 
 from aether_deploy.lab.system import control
 from aether_deploy.lab.system.control import (
+    LOG,
     NO_LAB,
     ONE_AT_A_TIME,
     SOCKET,
@@ -105,7 +106,11 @@ def test_a_fault_is_told_while_it_goes_on_and_answered_at_the_end() -> None:
 
 @pytest.mark.usefixtures("answered")
 def test_the_end_is_answered() -> None:
+    log = own_workplaces() / LOG
+    log.touch()
+
     assert ask_down() == Ended({"sessions": 6})
+    assert not log.exists()
 
 
 @pytest.mark.usefixtures("answered")

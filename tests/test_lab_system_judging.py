@@ -41,6 +41,17 @@ CASES: dict[str, tuple[Predicted, Measured | None, str, str]] = {
         SHORT, measured("down", None, watched_secs=8.0), "unmeasured",
         "writes are not back; watched for 8.0 s only, and 10.0 s may pass",
     ),
+    "not watched for long enough to see it stop": (
+        SHORT, measured(watched_secs=6.0), "unmeasured",
+        "watched for 6.0 s only: too short to see writes stop for 5.0 s and more",
+    ),
+    "stopped for too short a time, however long it was watched": (
+        SHORT, measured("interrupted", 3.0, watched_secs=5.5), "broken",
+        "writes stopped for 3.0 s, sooner than the rule says: 5.0 s at least",
+    ),
+    "watched for less than an answer may take": (
+        DOWN, measured(watched_secs=1.0), "unmeasured", "watched for 1.0 s only: too short to see writes stop",
+    ),
     "reads go on": (
         AWAY, measured("read-only", None), "held", "writes were not back after 20.0 s, and reads went on",
     ),

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from types import ModuleType
 
@@ -181,6 +182,54 @@ def test_a_fault_that_could_not_be_mended_can_be_mended_again(labs: Labs) -> Non
         assert {each.state for each in sessions.processes()} == {"running"}
 
 
+def test_members_come_back_in_their_order_two_at_a_time(labs: Labs) -> None:
+    here: list[str] = []
+    begun: list[str] = []
+    at_once: list[int] = []
+
+    def mending(name: str) -> Callable[[], object]:
+        def mend() -> object:
+            begun.append(name)
+            here.append(name)
+            time.sleep(0.1)
+            at_once.append(len(here))
+            here.remove(name)
+            return True
+
+        return mend
+
+    names = [f"sessions-{number}" for number in range(5)]
+    with labs(*(Pretended(name, mend=mending(name)) for name in names)) as lab:
+        done(lab, "zone=us-a")
+        done(lab, "mend=all")
+
+    assert sorted(begun) == names
+    assert all(abs(place - names.index(name)) <= 1 for place, name in enumerate(begun)), begun
+    assert max(at_once) == 2
+
+
+def test_what_runs_and_could_not_be_mended_whole_is_mended_again(labs: Labs) -> None:
+    """Its process is back, and its Job failed."""
+    tries: list[str] = []
+
+    def mend() -> object:
+        tries.append("mend")
+        if len(tries) == 1:
+            sessions.lead(SECOND)
+            sessions._set([FIRST], "running")
+            raise EffectError("it is not as planned")
+        return True
+
+    sessions = Pretended(mend=mend)
+    with labs(sessions) as lab:
+        done(lab, f"kill={FIRST}")
+        with pytest.raises(EffectError, match="it is not as planned"):
+            done(lab, "mend=all")
+        done(lab, "mend=all")
+
+    assert tries == ["mend", "mend"]
+
+
 SETTLES = {
     "it does not": (lambda: False, "sessions had not settled within 60 s, from what befell it before"),
     "it fails": (failing("it is gone"), "sessions could not settle beforehand: it is gone"),
@@ -205,13 +254,29 @@ def test_a_second_fault_is_refused_with_the_name_of_the_first(labs: Labs) -> Non
         first.start()
         wait_for("the first fault", lambda: bool(lab.watching))
 
-        with pytest.raises(EffectError, match=r"^kill=sessions is being watched\n  fix: wait until that is over$"):
+        with pytest.raises(
+            EffectError,
+            match=r"^kill=sessions is being watched\n  fix: wait until that is over; lab report has it then$",
+        ):
             done(lab, "zone=us-b")
         during = lab.watching
         go_on.set()
         first.join(30)
 
         assert (during, lab.watching) == ("kill=sessions", "")
+
+
+def test_a_refusal_says_how_long_the_first_is_still_watched(labs: Labs) -> None:
+    with labs(Pretended()) as lab:
+        first = threading.Thread(target=lambda: lab.fault(parse_fault("kill=sessions"), most_secs=3.0))
+        first.start()
+        wait_for("the watch", lambda: lab.watch_left_secs is not None)
+
+        with pytest.raises(EffectError, match=r"^kill=sessions is being watched, for [123] s more at most\n"):
+            done(lab, "zone=us-b")
+        first.join(30)
+
+        assert lab.watch_left_secs is None
 
 
 # --- the end

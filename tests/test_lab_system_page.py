@@ -72,6 +72,20 @@ def test_tags_are_closed_and_links_lead_to_places_on_the_page() -> None:
     assert {link.removeprefix("#") for link in tags.links} <= set(tags.ids)
 
 
+def test_mends_are_no_faults() -> None:
+    assert "<dt>faults</dt><dd>2</dd></div><div><dt>mends</dt><dd>1</dd>" in page_of(lab_record())
+
+
+def test_a_picture_that_does_not_fit_says_that_it_scrolls() -> None:
+    page = page_of(lab_record())
+    wide = int(next(iter(re.findall(r'<svg viewBox="[^"]*" width="(\d+)"', page))))
+    shown = re.search(r"@media \(max-width: (\d+)px\) { \.hint { display: block; } }", page)
+
+    assert page.count('<p class="hint">') == page.count("<figure>")
+    assert shown is not None
+    assert wide < int(shown[1]) < wide + 100
+
+
 def test_what_people_wrote_is_text_and_no_markup() -> None:
     page = page_of(lab_record())
 

@@ -133,7 +133,13 @@ def test_a_target_that_is_not_in_effect_is_refused_with_those_that_are() -> None
         struck("mend=eu", done("zone=us-a"))
 
 
-@pytest.mark.parametrize("text", ["", "kill", "kill=", "=us", "burn=us", "zone= "])
+@pytest.mark.parametrize("text", ["kill", "kill=", "zone= "])
+def test_a_fault_without_a_target_is_told_so(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^says not to what$"):
+        parse_fault(text)
+
+
+@pytest.mark.parametrize("text", ["", "=us", "burn=us", "burn"])
 def test_what_names_no_fault_is_told_the_kinds(text: str) -> None:
     with pytest.raises(ValueError, match=f"is no KIND=TARGET; kinds are {', '.join(KINDS)}"):
         parse_fault(text)
@@ -141,5 +147,5 @@ def test_what_names_no_fault_is_told_the_kinds(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["cut=us", "cut=us,us", "cut=us,eu,ap"])
 def test_a_cut_is_between_two_regions(text: str) -> None:
-    with pytest.raises(ValueError, match="is no pair of regions"):
+    with pytest.raises(ValueError, match="is no pair of different regions"):
         parse_fault(text)

@@ -1,5 +1,6 @@
 """What the verbs of the lab print of a record."""
 
+import msgspec
 import pytest
 
 from aether_deploy.cli.lab_text import down_text, fault_text, report_text, status_text, up_text
@@ -120,6 +121,25 @@ def test_a_report_holds_every_fault(quiet: bool) -> None:
 
     assert "zone=us-a" in text
     assert text.startswith("zone=us-a" if quiet else "aether/prod from aether.yaml, up for 2 h 01 min: 1 fault\n\n")
+
+
+def test_what_was_mended_is_back_and_no_fault() -> None:
+    again = Predicted(outcome="interrupted", certain=False)
+    parts = (part("shard 0 of us", again, WENT_ON, "held"), part("shard 1 of us", again, STOPPED, "held"))
+    mended = FaultRecord(fault="mend=all", failure="", at=80, until=90, hit=("us/sessions-us-a-0",), parts=parts)
+    both = msgspec.structs.replace(RECORD, faults=(FAULT, mended))
+
+    lines = fault_text(mended, verbose=False, quiet=False).splitlines()
+
+    assert lines[0] == "mend=all after 1 min 20 s, 1 process back; watched for 10 s"
+    assert [line.split("come back")[1].strip() for line in lines[2:4]] == ["back at once", "back after 7.4 s  3 lost"]
+    assert report_text(both, verbose=False, quiet=False).splitlines()[0].endswith(": 1 fault, 1 mend")
+
+
+def test_how_long_a_fault_is_still_watched_is_told() -> None:
+    watched = msgspec.structs.replace(STATUS, watch_left_secs=33.6)
+
+    assert status_text(watched, verbose=False).splitlines()[-1] == "watching   kill=sessions, for 34 s more at most"
 
 
 def test_the_end_counts_what_ended() -> None:

@@ -46,6 +46,17 @@ def test_a_folder_is_made_for_us_alone_and_removed(temporary: Path) -> None:
     assert not place.folder.exists()
 
 
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_temporary_folder_that_is_none_is_refused_and_no_other_is_taken(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / name))
+
+    with pytest.raises(EffectError, match=f"^TMPDIR={tmp_path / name}: is no folder that can be written\n  fix: "):
+        Workplace.new()
+
+
 def test_runs_that_live_are_left_alone() -> None:
     first, second = Workplace.new(), Workplace.new()
 

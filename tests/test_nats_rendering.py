@@ -290,8 +290,8 @@ def test_the_runbook_promotes_each_mirror_by_name() -> None:
     config = nats(MATCHES, TELEMETRY)
     (text,) = config.runbooks(place().estate).values()
 
-    assert "nats --context events stream rm -f MATCHES;" in text
-    assert 'del(.mirror) | .subjects = ("matches.>" | split(","))' in text
+    assert "  erase events MATCHES &&" in text
+    assert """change events MATCHES-mirror-eu 'del(.mirror) | .subjects = ["matches.>"]'""" in text
     assert "restart eu events-eu-c-0 &&" in text
     assert "Of several mirrors" not in text
     assert list(config.runbooks(place().estate)) == ["events.md"]
@@ -307,7 +307,25 @@ def test_a_runbook_of_one_region_has_nothing_to_promote() -> None:
 def test_of_several_mirrors_one_takes_over() -> None:
     (text,) = nats({**MATCHES, "mirrors": ["eu", "ap"]}).runbooks(place().estate).values()
 
-    assert "Of several mirrors one takes over." in text
+    assert "Of several mirrors one takes over, and the others go." in text
+    assert "owns events MATCHES-mirror-eu && erase events MATCHES-mirror-ap" in text
+    assert "owns events MATCHES-mirror-ap && erase events MATCHES-mirror-eu" in text
+
+
+def test_jobs_keep_still_by_what_is_published_since_an_engine_undoes_a_patch() -> None:
+    (text,) = nats({**MATCHES, "mirrors": ["eu", "ap"]}).runbooks(place().estate).values()
+    waited = re.findall(r"kubectl --context (\S+) .* wait --for=jsonpath='\{.spec.suspend\}'=true (\S+)", text)
+
+    assert "`lost-us.yaml`" in text
+    assert "patch cronjob" not in text
+    assert waited == [("eu", "cronjob/events-streams"), ("ap", "cronjob/events-streams")]
+
+
+def test_a_job_is_started_by_a_name_that_none_had_before_and_in_a_cluster_that_is_named() -> None:
+    (text,) = nats(MATCHES).runbooks(place().estate).values()
+
+    assert "job=events-streams-$(date +%s)" in text
+    assert not re.search(r"kubectl -n \S+ create job", text)
 
 
 def test_the_runbook_restarts_one_server_after_another_and_waits_for_each(tmp_path: Path) -> None:

@@ -242,6 +242,7 @@ def test_changes_of_buckets_say_what_becomes_of_objects() -> None:
     assert [effect for effect, _ in changed(store(plain, {"name": "old"}), store(plain))] == ["by hand", "reloads"]
     assert file_changes({"buckets.json": "{"}, {"buckets.json": "{}"})[0].effect == "by hand"
     assert [each.effect for each in file_changes({"master.toml": "a"}, {"master.toml": "b"})] == ["restarts"]
+    assert [each.effect for each in file_changes({"current.json": "a"}, {"current.json": "b"})] == ["reloads"]
 
 
 def test_what_opens_a_bucket_or_forgets_its_versions_is_said_before_it_happens() -> None:
@@ -288,7 +289,6 @@ def test_a_lost_region_leaves_reads_where_another_follows() -> None:
     assert alone.impact(lost("us")).outcome == "down"
     assert [each.rule for each in alone.findings()] == ["one-copy"]
     assert [each.rule for each in followed.findings()] == ["one-server", "copy-bandwidth"]
-    assert analyst(provided("aws"), AWS_PLACES).parts == 0
 
 
 def test_a_lost_zone_is_no_error_where_reads_go_on_and_nothing_in_the_file_would_mend_it() -> None:
@@ -318,3 +318,15 @@ def test_the_runbook_names_what_is_there() -> None:
     assert "| us | takes writes | `assets-us-0` in `us` |" in text
     assert "## Let eu take writes" in text
     assert "create job --from=cronjob/assets-buckets" in text
+    assert "job=assets-buckets-$(date +%s)" in text
+
+
+def test_a_volume_goes_only_after_the_other_region_was_seen_to_take_writes() -> None:
+    text = runbook(store(dict(PUBLIC), **FOLLOWED), TWO)
+    (block,) = [each for each in text.split("```") if "delete pvc" in each]
+    steps = block.strip().splitlines()[1:]
+
+    assert "**This destroys the volume of us" in text
+    assert "get pod/assets-eu-0" in steps[0]
+    assert "delete pvc data-assets-us-0" in steps[-1]
+    assert all(each.endswith("&&") for each in steps[:-1])

@@ -41,6 +41,10 @@ class FiniteRange(click.FloatRange):
     """A number within limits; what is no number, or none that ends, is none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number", param, ctx)
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is no number of finite size", param, ctx)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from aether_deploy.cli.output import count
 from aether_deploy.lab.system.control import Ended, LabStatus
 from aether_deploy.lab.system.record import FaultRecord, LabProcess, LabRecord, MemberRecord, PartRecord
-from aether_deploy.lab.system.wording import measured_text, part_text, predicted_text
+from aether_deploy.lab.system.wording import part_text, predicted_text, seen_text
 
 _COLUMNS = ("", "component", "part", "writes, predicted", "writes, measured", "")
 _MARKS = {"held": "ok  ", "broken": "FAIL", "unmeasured": "?   "}
@@ -45,8 +45,14 @@ def status_text(status: LabStatus, *, verbose: bool) -> str:
     for each in status.in_effect:
         lines.append(f"in effect  {each.fault}  for {_duration(record.up_secs - each.at)}")
     if status.watching:
-        lines.append(f"watching   {status.watching}")
+        lines.append(f"watching   {status.watching}{watch_left_text(status)}")
     return "\n".join(lines)
+
+
+def watch_left_text(status: LabStatus) -> str:
+    """Return for how long a fault is still watched: ``, for 34 s more at most``; empty where that is not known yet."""
+    left = status.watch_left_secs
+    return "" if left is None else f", for {_duration(left)} more at most"
 
 
 def down_text(ended: Ended) -> str:
@@ -90,7 +96,9 @@ def report_text(record: LabRecord, *, verbose: bool, quiet: bool) -> str:
     faults = [text for each in record.faults if (text := fault_text(each, verbose=verbose, quiet=quiet))]
     if quiet:
         return "\n".join(faults)
-    head = f"{_name(record)}, up for {_duration(record.up_secs)}: {count(len(record.faults), 'fault')}"
+    mends = sum(map(_mends, record.faults))
+    told = count(len(record.faults) - mends, "fault") + (f", {count(mends, 'mend')}" if mends else "")
+    head = f"{_name(record)}, up for {_duration(record.up_secs)}: {told}"
     return "\n\n".join([head, *faults])
 
 
@@ -103,7 +111,7 @@ def fault_text(record: FaultRecord, *, verbose: bool, quiet: bool) -> str:
         quiet: Print only what did not go as predicted.
     """
     shown = [each for each in record.parts if _is_shown(each, verbose=verbose, quiet=quiet)]
-    is_known = bool(record.failure) or record.fault.startswith("mend=")
+    is_known = bool(record.failure) or _mends(record)
     rows = [_COLUMNS, *(_part_row(each, is_known=is_known) for each in shown)]
     lines = _indented(rows, "") if shown else []
     if quiet:
@@ -115,9 +123,14 @@ def fault_text(record: FaultRecord, *, verbose: bool, quiet: bool) -> str:
 
 
 def _fault_head(record: FaultRecord) -> str:
-    hit = f", {count(len(record.hit), 'process', 'processes')} hit" if record.hit else ""
+    befell = "back" if _mends(record) else "hit"
+    hit = f", {count(len(record.hit), 'process', 'processes')} {befell}" if record.hit else ""
     said = f" ({record.failure})" if record.failure and record.failure != record.fault.replace("=", " ") else ""
     return f"{record.fault}{said} after {_duration(record.at)}{hit}; watched for {record.until - record.at:.0f} s"
+
+
+def _mends(record: FaultRecord) -> bool:
+    return record.fault.startswith("mend=")
 
 
 def _fault_sum(parts: Sequence[PartRecord], quiet: int) -> str:
@@ -141,7 +154,7 @@ def _part_row(part: PartRecord, *, is_known: bool) -> tuple[str, ...]:
     why = part.says if part.verdict != "held" else f"{lost} lost" if lost else ""
     said = f"{predicted_text(part.predicted)}; may lose some" if part.predicted.loss else predicted_text(part.predicted)
     shown = said if is_known else "nothing is said"
-    return _MARKS[part.verdict], part.member, part_text(part), shown, measured_text(part.measured), why
+    return _MARKS[part.verdict], part.member, part_text(part), shown, seen_text(part), why
 
 
 # --- form

@@ -1,11 +1,13 @@
 """The base of every configuration type: frozen, keyword-only, checked once, trusted after.
 
 Building an object in Python and loading a document run the same type checks and the same rules. A rule is
-a method marked with :func:`rule`; it yields the faults it sees. Where a field could not be read, exactly
-the rules that look at it are left out, so that the report holds every other fault and no follow-up.
+a method marked with :func:`rule`; it yields the faults it sees. Where a field could not be read, a rule
+ends when it looks at it, so that the report holds every other fault and no follow-up.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
 from typing import Any, Self, TypeVar, dataclass_transform
 
 import msgspec
@@ -135,19 +137,35 @@ class FaultyFieldError(Exception):
     """A rule looked at a field that could not be read."""
 
 
-class _View:
-    """The readable fields of an object that could not be built, for the rules that need no others."""
+def judged(*rules: Iterable[Fault]) -> Iterator[Fault]:
+    """Yield what rules report until they look at a field that could not be read: that ends one rule, and no other.
 
-    def __init__(self, cls: type["Config"], values: dict[str, Any]) -> None:
-        self.__dict__["_cls"], self.__dict__["_values"] = cls, values
+    What a generator yielded before rests on fields that could be.
+    """
+    for each in rules:
+        with suppress(FaultyFieldError):
+            yield from each
 
-    def __getattr__(self, name: str) -> Any:
-        cls, values = self.__dict__["_cls"], self.__dict__["_values"]
-        if name in values:
-            return values[name]
-        if name in cls.__struct_fields__:
+
+@cache
+def _without(cls: type["Config"], missing: frozenset[str]) -> type["Config"]:
+    """Return a class like ``cls`` whose objects refuse to be asked for the fields ``missing``."""
+
+    def asked(self: object, name: str) -> Any:
+        if name in missing:
             raise FaultyFieldError(name)
-        return vars(next(base for base in cls.__mro__ if name in vars(base)))[name].__get__(self, cls)
+        return super(like, self).__getattribute__(name)
+
+    metaclass: Any = type(cls)
+    # Of no module: whoever looks for all kinds of settings takes it for none of them.
+    like: Any = metaclass(cls.__name__, (cls,), {"__getattribute__": asked, "__module__": ""})
+    return like  # type: ignore[no-any-return]
+
+
+def _partial(cls: type["Config"], values: dict[str, Any]) -> Any:
+    """Return an object of the fields that could be read, for the rules that need no others."""
+    missing = frozenset(name for name in cls.__struct_fields__ if name not in values)
+    return msgspec.StructMeta.__call__(_without(cls, missing), **values, **dict.fromkeys(missing, UNSET))
 
 
 class _Meta(msgspec.StructMeta):
@@ -218,33 +236,17 @@ class Config(msgspec.Struct, metaclass=_Meta, frozen=True, kw_only=True):
             return sink.fault(path, "expected a mapping", "write a mapping: { ... }", value=shown(raw))
         spec = spec_of(cls)
         given = raw if sink.partial else cls.fill(raw)
-        values = {} if sink.partial else {**spec.defaults, **{name: {} for name in spec.maps}}
-        slips = _report_unknown(raw, spec, path, sink)
-        if not sink.partial and not spec.required <= given.keys():
-            for name in sorted(spec.required - given.keys()):
-                sink.fault(path, f"lacks '{name}'", f"add {name}: {spec.by_name[name].node.expects}")
-        by_name = spec.by_name
-        for name, each in given.items():
-            field = by_name.get(name)
-            if field is None or each is UNSET:
-                continue
-            if field.python_only is not None and not sink.python and name in raw:
-                fix = "remove it"
-                sink.fault((path, name), f"not set in a file; {field.python_only}", fix, value=shown(each))
-                continue
-            if each is None and sink.partial:
-                continue
-            # What could not be read was reported by its reader.
-            value = FAULTY if each is FAULTY else field.node.read(each, (path, name), sink)
-            if value is FAULTY:
-                values.pop(name, None)
-            else:
-                values[name] = value
-        if sink.partial:
-            return given
-        for name in slips - raw.keys():  # what it holds is not known, so no rule may judge its default
-            values.pop(name, None)
-        return _build(cls, spec, values, path, sink)
+        values = _read_fields(spec, raw, given, path, sink)
+        return given if sink.partial else _build(cls, spec, values, path, sink)
+
+    @classmethod
+    def read_partly(cls, raw: Mapping[str, Any]) -> Self:
+        """Return an object of those fields of ``raw`` that can be read, to judge it beside others. Nothing is reported.
+
+        Asked for another field it raises FaultyFieldError; whatever must look at such a field cannot be judged.
+        """
+        spec = spec_of(cls)
+        return _partial(cls, _read_fields(spec, raw, cls.fill(raw), None, Sink(python=True)))  # type: ignore[no-any-return]
 
     def note_given(self, given: Mapping[str, Any]) -> None:
         """Note what a constructor was given, for types that have to know it later. The base forgets it."""
@@ -312,22 +314,56 @@ def _report_unknown(raw: Mapping[str, Any], spec: Spec, path: Path, sink: Sink) 
     return slips
 
 
+def _read_fields(
+    spec: Spec, raw: Mapping[str, Any], given: Mapping[str, Any], path: Path, sink: Sink
+) -> dict[str, Any]:
+    """Return the fields that can be read, by name, defaults too, and report what is wrong with the others.
+
+    Args:
+        spec: The fields there are.
+        raw: What a document says.
+        given: The same with defaults that depend on it.
+        path: Where it stands.
+        sink: Where faults go.
+    """
+    values = {} if sink.partial else {**spec.defaults, **{name: {} for name in spec.maps}}
+    slips = _report_unknown(raw, spec, path, sink)
+    if not sink.partial and not spec.required <= given.keys():
+        for name in sorted(spec.required - given.keys()):
+            sink.fault(path, f"lacks '{name}'", f"add {name}: {spec.by_name[name].node.expects}")
+    for name, each in given.items():
+        field = spec.by_name.get(name)
+        if field is None or each is UNSET:
+            continue
+        if field.python_only is not None and not sink.python and name in raw:
+            fix = "remove it"
+            sink.fault((path, name), f"not set in a file; {field.python_only}", fix, value=shown(each))
+            continue
+        if each is None and sink.partial:
+            continue
+        # What could not be read was reported by its reader.
+        value = FAULTY if each is FAULTY else field.node.read(each, (path, name), sink)
+        if value is FAULTY:
+            values.pop(name, None)
+        else:
+            values[name] = value
+    for name in slips - raw.keys():  # what it holds is not known, so no rule may judge its default
+        values.pop(name, None)
+    return values
+
+
 def _build(cls: type[Config], spec: Spec, values: dict[str, Any], path: Path, sink: Sink) -> Any:
     if len(values) == len(spec.fields):
         built = msgspec.StructMeta.__call__(cls, **values)
         _run_rules(built, spec, path, sink)
         return built
-    _run_rules(_View(cls, values), spec, path, sink)
+    _run_rules(_partial(cls, values), spec, path, sink)
     return FAULTY
 
 
 def _run_rules(target: object, spec: Spec, path: Path, sink: Sink) -> None:
     for check in spec.rules:
-        try:
-            faults = list(check(target))
-        except FaultyFieldError:
-            continue
-        for fault in faults:
+        for fault in judged(check(target)):
             where = path
             for step in fault.at:
                 where = (where, step)

@@ -1,11 +1,12 @@
 """What all components of the data plane have in common: where one runs, and what it promises to those who use it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from aether_deploy.config.base import FILLED, Config, Fault, rule
+from aether_deploy.config.base import FILLED, Config, Fault, FaultyFieldError, judged, rule
 from aether_deploy.config.marks import Distinct
 from aether_deploy.config.types import (
     DnsLabel,
@@ -86,7 +87,12 @@ class ComponentExposeConfig(ExposeConfig):
 
 
 class UnreadComponent(msgspec.Struct, frozen=True):
-    """A component with faults of its own: its name is known, and it runs nowhere, so that others can be judged."""
+    """A component with faults of its own: its name is known, and it runs nowhere, so that others can be judged.
+
+    Attributes:
+        named_regions: The codes of regions that it names, as far as they can be read, each by where it does.
+        readable: What can be read of it, and raises FaultyFieldError where it is asked for more; None: nothing can.
+    """
 
     name: str
     regions: Literal["all"] = "all"
@@ -94,18 +100,26 @@ class UnreadComponent(msgspec.Struct, frozen=True):
     expose: None = None
     credentials: None = None
     client_ports: tuple[Port, ...] = ()
+    named_regions: Mapping[tuple[str | int, ...], str] = {}
+    readable: "ComponentConfig | None" = None
 
     @classmethod
-    def of(cls, raw: object) -> "UnreadComponent":
-        """Return what stands for a value that could not be read."""
+    def of(cls, raw: object, kind: "type[ComponentConfig] | None" = None) -> "UnreadComponent":
+        """Return what stands for a value that could not be read; ``kind`` is the type that it is of, where known."""
         name = raw.get("name") if isinstance(raw, Mapping) else getattr(raw, "name", None)
         enabled = raw.get("enabled") if isinstance(raw, Mapping) else True
-        return cls(name if isinstance(name, str) else "", enabled=enabled is not False)
+        known = cls(name if isinstance(name, str) else "", enabled=enabled is not False)
+        if kind is None or not isinstance(raw, Mapping):
+            return known
+        return msgspec.structs.replace(known, named_regions=_named(kind, raw), readable=kind.read_partly(raw))
 
-    @property
-    def named_regions(self) -> Mapping[tuple[str | int, ...], str]:
-        """The codes of regions that it names: not known."""
-        return {}
+    def faults(self, estate: Estate) -> Iterator[Fault]:
+        """Yield what is wrong with it where it is to run, as far as that needs no field that cannot be read."""
+        yield from judged(self._faults(estate))
+
+    def _faults(self, estate: Estate) -> Iterator[Fault]:
+        if self.readable is not None and self.readable.placed_in(estate):
+            yield from self.readable.faults(estate)
 
     def placed_in(self, estate: Estate) -> tuple[str, ...]:
         """Return the regions where it runs: none."""
@@ -122,6 +136,15 @@ class UnreadComponent(msgspec.Struct, frozen=True):
     def client_url(self, estate: Estate) -> str | None:
         """Return the address that users are told: not known."""
         return None
+
+
+def _named(kind: "type[ComponentConfig]", raw: Mapping[str, Any]) -> Mapping[tuple[str | int, ...], str]:
+    """Return the regions that a component names; where its own list of them cannot be read, those named beside it."""
+    beside = {name: value for name, value in raw.items() if name != "regions"}
+    for values in (raw, beside):
+        with suppress(FaultyFieldError):
+            return kind.read_partly(values).named_regions
+    return {}
 
 
 class ComponentConfig(Config):
@@ -264,7 +287,11 @@ class ComponentConfig(Config):
         return {}
 
     def faults(self, estate: Estate) -> Iterator[Fault]:
-        """Yield what is wrong with it where it is to run; steps begin at the component."""
+        """Yield what is wrong with it where it is to run; steps begin at the component.
+
+        Asked of a component with faults of its own, too. Rules that do not build on each other are given to
+        :func:`~aether_deploy.config.base.judged`, so that one which needs what cannot be read ends no other.
+        """
         yield from ()
 
     def render(self, place: Place) -> list[dict[str, Any]]:

@@ -12,15 +12,14 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
 
-from aether_deploy.infrastructure.object_store.job import FORMAT, LOGIN_KEYS
-from aether_deploy.jobs.object_store_s3 import S3Answer, S3Client
-from aether_deploy.jobs.told import UnusableFileError, not_rendered, told
+from aether_deploy.infrastructure.object_store.job import FORMAT
+from aether_deploy.jobs.object_store_s3 import S3Answer, S3Client, login_in
+from aether_deploy.jobs.told import UnusableFileError, told
 
 _PAUSE_SECS = 1.0
 _SUSPENDED = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
@@ -186,19 +185,11 @@ def settle_all(file: BucketsFile, login: tuple[str, str]) -> dict[str, tuple[boo
         time.sleep(_PAUSE_SECS)
 
 
-def _login(name: str, folder: Path) -> tuple[str, str]:
-    try:
-        user, key = ((folder / each).read_text("utf-8").strip() for each in LOGIN_KEYS)
-    except OSError as error:
-        raise not_rendered(name, error) from error
-    return user, key
-
-
 def main(arguments: list[str]) -> int:
     """Run the program; the module's docstring says what it returns."""
     try:
         file = told("aether_deploy.jobs.object_store_buckets", arguments, BucketsFile, format=FORMAT)
-        login = _login(arguments[0], Path(file.credentials))
+        login = login_in(file.credentials, arguments[0])
     except UnusableFileError as error:
         print(error, file=sys.stderr)
         return 2

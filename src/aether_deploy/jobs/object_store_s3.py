@@ -9,10 +9,14 @@ import hmac
 import http.client
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
 import msgspec
+
+from aether_deploy.infrastructure.object_store.job import LOGIN_KEYS
+from aether_deploy.jobs.told import not_rendered
 
 _SERVICE = "s3"
 _SAFE = "-_.~"
@@ -45,6 +49,23 @@ class S3Answer(msgspec.Struct, frozen=True):
     def said(self) -> str:
         """Status and word, for messages."""
         return f"{self.status} {self.code}".strip()
+
+
+def login_in(folder: str, told_by: str) -> tuple[str, str]:
+    """Return the access key and the secret key whose files are in a folder.
+
+    Args:
+        folder: The folder.
+        told_by: The file that names it, for messages.
+
+    Raises:
+        UnusableFileError: They are not there.
+    """
+    try:
+        access, secret = ((Path(folder) / each).read_text("utf-8").strip() for each in LOGIN_KEYS)
+    except OSError as error:
+        raise not_rendered(told_by, error) from error
+    return access, secret
 
 
 class S3Client:

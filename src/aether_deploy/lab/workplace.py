@@ -68,6 +68,15 @@ def _refuse_foreign(parent: Path) -> None:
         raise EffectError(f"{parent}: belongs to somebody else\n  fix: {_FIX}")
 
 
+def _refuse_unusable(wanted: str) -> None:
+    """Refuse a TMPDIR that cannot be used, in whose place Python would take another without a word.
+
+    A lab belongs to its TMPDIR: elsewhere nobody would look for it.
+    """
+    if wanted and not (os.path.isdir(wanted) and os.access(wanted, os.W_OK | os.X_OK)):
+        raise EffectError(f"TMPDIR={wanted}: is no folder that can be written\n  fix: {_FIX}")
+
+
 def _refuse_full(parent: Path, room_mb: int) -> None:
     free_mb = shutil.disk_usage(parent).free // 1_000_000
     if free_mb < room_mb:
@@ -83,8 +92,9 @@ def own_workplaces() -> Path:
     """Return that folder, made where it was missing, and nobody else's.
 
     Raises:
-        EffectError: It cannot be made, or somebody else put something there.
+        EffectError: It cannot be made, or somebody else put something there, or TMPDIR names what cannot be used.
     """
+    _refuse_unusable(os.environ.get("TMPDIR", ""))
     parent = workplaces()
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -24,8 +24,16 @@ if TYPE_CHECKING:
     from aether_deploy.platform.config import Platform
     from aether_deploy.platform.placing import EntryView
 
-Component = Annotated[Any, Tagged("kind", component_types, UnreadComponent.of)]
 Steps = tuple[str | int, ...]
+
+
+def _unread(raw: object) -> UnreadComponent:
+    """Return what stands for a component that could not be read, with what can be read of it."""
+    kind = raw.get("kind") if isinstance(raw, Mapping) else None
+    return UnreadComponent.of(raw, component_types().get(kind) if isinstance(kind, str) else None)
+
+
+Component = Annotated[Any, Tagged("kind", component_types, _unread)]
 
 
 def estate_of(platform: "Platform") -> Estate:
@@ -187,9 +195,14 @@ def component_regions_exist(self: "Platform") -> Iterator[Fault]:
 def placed_faults(platform: "Platform") -> list[tuple[Fault, ...]]:
     """Return what is wrong with each component where it is to run, in file order."""
     return [
-        tuple(each.faults(platform.estate)) if each.enabled and each.placed_in(platform.estate) else ()
+        tuple(each.faults(platform.estate)) if each.enabled and _is_judged(platform, each) else ()
         for each in platform.components
     ]
+
+
+def _is_judged(platform: "Platform", component: ComponentConfig | UnreadComponent) -> bool:
+    """Return whether a component is to run somewhere; one that could not be read sees to that itself."""
+    return isinstance(component, UnreadComponent) or bool(component.placed_in(platform.estate))
 
 
 def components_are_sound(self: "Platform") -> Iterator[Fault]:

@@ -1,15 +1,27 @@
 """``aether-deploy lab fault``: something fails, and what was predicted stands beside what happens."""
 
+import contextlib
+
 import click
 import msgspec
 
 from aether_deploy.cli.inputs import FiniteRange
-from aether_deploy.cli.lab_text import fault_text
+from aether_deploy.cli.lab_text import fault_text, watch_left_text
 from aether_deploy.cli.output import envelope, print_json
 from aether_deploy.cli.progress import steps
-from aether_deploy.lab.system.control import ask_fault
+from aether_deploy.lab.system.control import ask_fault, ask_status
 from aether_deploy.lab.system.faults import KINDS, LabFault, parse_fault
-from aether_deploy.problems import ConfigError, Problem, suggestion
+from aether_deploy.lab.system.record import FaultRecord
+from aether_deploy.problems import ConfigError, EffectError, Problem, suggestion
+
+EXAMPLES = {
+    "kill": "kill=us-east-1/router-0",
+    "freeze": "freeze=us-east-1/router-0",
+    "zone": "zone=us-east-1a",
+    "region": "region=us-east-1",
+    "cut": "cut=us-east-1,eu-west-1",
+    "mend": "mend=all",
+}
 
 
 @click.command()
@@ -38,8 +50,7 @@ def command(fault: str, most_secs: float | None, verbose: bool, as_json: bool, q
     Names are those of lab status -v. Exit 1 if something did not go as predicted.
     """
     asked = _parsed(fault)
-    with steps(quiet=quiet or as_json) as say:
-        record = ask_fault(asked, most_secs=most_secs, tell=say)
+    record = _done(asked, most_secs, quiet=quiet or as_json)
     holds = all(part.verdict != "broken" for part in record.parts)
     if as_json:
         print_json(envelope("lab fault", ok=holds, problems=(), result=msgspec.to_builtins(record)))
@@ -48,10 +59,25 @@ def command(fault: str, most_secs: float | None, verbose: bool, as_json: bool, q
     return 0 if holds else 1
 
 
+def _done(asked: LabFault, most_secs: float | None, *, quiet: bool) -> FaultRecord:
+    """Do it, and return what came of it; where Ctrl-C ends us meanwhile, say that the lab goes on with it."""
+    try:
+        with steps(quiet=quiet) as say:
+            return ask_fault(asked, most_secs=most_secs, tell=say)
+    except KeyboardInterrupt:
+        with contextlib.suppress(EffectError):
+            status = ask_status()
+            if status.watching == str(asked):
+                left = watch_left_text(status)
+                click.echo(f"{asked} goes on and is being watched{left}; lab report has it then", err=True)
+        raise
+
+
 def _parsed(text: str) -> LabFault:
     try:
         return parse_fault(text)
     except ValueError as error:
         kind = text.partition("=")[0]
-        fix = suggestion(kind, KINDS, "see aether-deploy lab fault --help")
+        known = EXAMPLES.get(kind)
+        fix = f"write it as {known}" if known else suggestion(kind, KINDS, "see aether-deploy lab fault --help")
         raise ConfigError([Problem(path=text, reason=str(error), fix=fix)]) from error

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from aether_deploy.gitops.disaster.happening import happening_text
-from aether_deploy.gitops.disaster.layer import layer_file, layer_text
+from aether_deploy.gitops.disaster.layer import layers_of
 from aether_deploy.gitops.disaster.loss import RegionLoss, losses_of
 from aether_deploy.gitops.disaster.steps import gone_steps, lost_steps, returned_steps, steps_text
 from aether_deploy.gitops.tree import TreeFile
@@ -14,7 +14,7 @@ SOURCE = "regions"
 
 
 def disaster_files(platform: Platform) -> Iterator[TreeFile]:
-    """Yield the page, and the layer of each region that is published while it is away.
+    """Yield the page, and the layers of each region that are published while it is away and after.
 
     A platform of one region without components gets neither: all that is to be known of its loss is that it is lost.
     """
@@ -23,8 +23,8 @@ def disaster_files(platform: Platform) -> Iterator[TreeFile]:
         return
     yield TreeFile(path=PAGE, text=page_text(platform, losses), source=SOURCE)
     for loss in losses:
-        if text := layer_text(loss):
-            yield TreeFile(path=layer_file(loss), text=text, source=SOURCE)
+        for layer in layers_of(loss):
+            yield TreeFile(path=layer.file, text=layer.text, source=SOURCE)
 
 
 def page_text(platform: Platform, losses: Sequence[RegionLoss]) -> str:

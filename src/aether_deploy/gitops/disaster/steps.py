@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
-from aether_deploy.gitops.disaster.layer import is_routed, layer_file, layer_of
+from aether_deploy.gitops.disaster.deciding import decision_lines
+from aether_deploy.gitops.disaster.layer import (
+    Layer,
+    gone_layer,
+    is_routed,
+    lost_layer,
+    promoted_layer,
+    returning_layer,
+)
 from aether_deploy.gitops.disaster.loss import RegionLoss
 from aether_deploy.gitops.engines import commands_around
 from aether_deploy.infrastructure.analysis.analysing import Cell
@@ -29,14 +37,40 @@ def lost_steps(loss: RegionLoss) -> Iterator[Step]:
     if not loss.others:
         yield "Wait", f"Nothing of it runs anywhere else. What is kept in {loss.code} comes back with it.\n"
         return
-    if layer_of(loss):
+    yield "Copy these pages, and follow the copy", _copying(loss)
+    if lost_layer(loss).values:
         yield f"Publish what holds without {loss.code}", _publishing_layer(loss)
     if any(recovery.fenced for _, recovery in loss.recoveries):
         yield f"See that {loss.code} takes no more writes", _fencing(loss)
+    by_file = [(each, recovery) for each, recovery in loss.recoveries if recovery.lost and recovery.promoted]
+    yield from ((_taking(each.name), recovery.lost) for each, recovery in by_file)
+    if by_file:
+        yield "Publish who takes its place", _publishing_promoted(loss)
     for component, recovery in loss.recoveries:
-        if recovery.lost:
-            yield f"Let another region take the place of {component.name}", recovery.lost
+        if recovery.lost and not recovery.promoted:
+            yield _taking(component.name), recovery.lost
     yield "Look", _looking(loss)
+
+
+def _taking(name: str) -> str:
+    return f"Let another region take the place of {name}"
+
+
+def _copying(loss: RegionLoss) -> str:
+    platform, copy = loss.platform, _copy(loss)
+    folder = f"{platform.gitops.path}/{platform.environment}/runbooks"
+    return f"{_COPYING}\n\n{_shell([f'test -e {copy} || cp -R {folder} {copy}'])}"
+
+
+_COPYING = (
+    "What is published below renders these pages anew, for what holds then: steps that are still to be done are gone "
+    "from them, and so are those for the time when the region is back."
+)
+
+
+def _copy(loss: RegionLoss) -> str:
+    """Return the folder that the pages are copied to."""
+    return f"runbooks-{loss.code}-lost"
 
 
 def _seeing(loss: RegionLoss) -> str:
@@ -69,8 +103,7 @@ def _asking(loss: RegionLoss) -> Iterator[str]:
 
 
 def _publishing_layer(loss: RegionLoss) -> str:
-    file, folder = layer_file(loss), f"{loss.platform.gitops.path}/{loss.platform.environment}/runbooks"
-    said = []
+    file, said = lost_layer(loss).file, []
     if is_routed(loss):
         said.append(f"no player is sent to {loss.code} before its data is right again, though it may look healthy")
     called = [view.name for view in loss.orphans]
@@ -80,9 +113,29 @@ def _publishing_layer(loss: RegionLoss) -> str:
     if still:
         said.append(f"CronJob {_names(still)} keeps still, or it would undo what is done below")
     says = "; ".join(said)
-    commands = [f"cp {folder}/{file} {file}", *_publish(loss.platform, [file], (each.cluster for each in loss.others))]
     until = f"Until {loss.code} is back every command that publishes names `{file}`, too, and you commit it."
-    return f"`{file}` says that {says}.\n\n{_shell(commands)}\n{until}\n"
+    return f"`{file}` says that {says}.\n\n{_shell([*_first(loss, file), *_then(loss, [file])])}\n{until}\n"
+
+
+def _publishing_promoted(loss: RegionLoss) -> str:
+    lost, promoted = lost_layer(loss), promoted_layer(loss)
+    names = _names([each["name"] for each in promoted.values["components"]])
+    says = (
+        f"`{promoted.file}` says who takes the place of {loss.code}, for {names}. Take the entry of each one out "
+        "of the copy whose step you left out: what is published takes writes."
+    )
+    files = [each.file for each in (lost, promoted) if each.values]
+    then = f"From now on every command that publishes names `{promoted.file}`, too, and you commit it."
+    return f"{says}\n\n{_shell(_first(loss, promoted.file))}\n{_shell(_then(loss, files))}\n{then}\n"
+
+
+def _first(loss: RegionLoss, file: str) -> list[str]:
+    """Return the command that brings a layer to where aether.yaml is, and leaves one alone that was changed there."""
+    return [f"test -e {file} || cp {_copy(loss)}/{file} {file}"]
+
+
+def _then(loss: RegionLoss, files: Sequence[str]) -> list[str]:
+    return list(_publish(loss.platform, files, (each.cluster for each in loss.others)))
 
 
 def _publish(platform: Platform, layers: Sequence[str], clusters: Iterable[str]) -> Iterator[str]:
@@ -109,7 +162,17 @@ def _fencing(loss: RegionLoss) -> str:
         "Where its API server still answers, take the servers away that the next steps replace. Where it does not, see "
         "that nobody starts them unseen: cut its links, or switch its machines off."
     )
-    return f"{why}{_where_the_engine_is(loss)}\n\n{_shell([*hold, scale])}"
+    pods = " ".join(f"pod/{name}" for _, recovery in loss.recoveries for name in recovery.fenced_pods)
+    wait = f"kubectl --context {loss.cluster} -n {loss.platform.data_namespace} wait --for=delete {pods} --timeout=5m"
+    commands = _shell([*[f"{each} &&" for each in (*hold, scale)], wait])
+    return f"{why}{_where_the_engine_is(loss)}\n\n{commands}\n{_WAITING}\n"
+
+
+_WAITING = (
+    "Go on once it says that they are deleted, or that there are none. Where it ends with `timed out`, a node does not "
+    "answer, and the server on it may still take writes: **do not go on** before that machine is switched off, or cut "
+    "off from everybody. `kubectl delete pod --force` stops nothing there: it only forgets the pod."
+)
 
 
 def engine_commands(loss: RegionLoss) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -154,14 +217,18 @@ def returned_steps(loss: RegionLoss) -> Iterator[Step]:
         folder = f"{platform.gitops.path}/{platform.environment}/clusters/{loss.cluster}"
         apply = f"kubectl --context {loss.cluster} apply --server-side -k {folder}"
         yield "Start what was taken away", f"{_APPLY}\n\n{_shell([apply])}"
+    numbers = {title: place for place, (title, _) in enumerate(lost_steps(loss), start=1)}
     for component, recovery in loss.recoveries:
         if recovery.returned and loss.others:
-            yield f"Bring {component.name} back", recovery.returned
+            only = f"**Only if step {numbers[_taking(component.name)]} above was done.**"
+            yield f"Bring {component.name} back", f"{only}\n\n{recovery.returned}"
+    if (layer := returning_layer(loss)).values:
+        yield "Publish who follows", _publishing_returning(loss, layer)
     still = [job for _, recovery in loss.recoveries for job in recovery.still]
     at_once = [job for _, recovery in loss.recoveries for job in recovery.at_once if job not in still]
     if at_once:
         yield "Have Jobs set right what is left", f"{_JOBS}\n\n{_shell(_runs(loss, namespace, at_once))}"
-    if layer_of(loss):
+    if lost_layer(loss).values or promoted_layer(loss).values:
         title = "Send players there again" if is_routed(loss) else "Publish as before"
         yield title, _publishing_without(loss, still)
 
@@ -173,13 +240,32 @@ _JOBS = "They run every five minutes anyway; servers have other addresses now, a
 
 def _runs(loss: RegionLoss, namespace: str, jobs: Iterable[str]) -> Iterator[str]:
     for job in jobs:
-        yield f"kubectl --context {loss.cluster} -n {namespace} create job --from=cronjob/{job} {job}-back"
+        yield f"kubectl --context {loss.cluster} -n {namespace} create job --from=cronjob/{job} {job}-$(date +%s)"
+
+
+def _publishing_returning(loss: RegionLoss, layer: Layer) -> str:
+    promoted, lost = promoted_layer(loss).file, lost_layer(loss)
+    text = (
+        f"**Only if `{promoted}` was published.** `{layer.file}` takes its place, with the same entries: take out what "
+        "you took out there."
+    )
+    files = [lost.file, layer.file] if lost.values else [layer.file]
+    clusters = [*(each.cluster for each in loss.others), loss.cluster]
+    return f"{text}\n\n{_shell(_first(loss, layer.file))}\n{_shell(_publish(loss.platform, files, clusters))}"
 
 
 def _publishing_without(loss: RegionLoss, still: Sequence[str]) -> str:
     platform, routing = loss.platform, routing_of(loss.platform)
     clusters = [*(each.cluster for each in loss.others), loss.cluster]
-    text = f"Without `{layer_file(loss)}`, which is of no use any more.\n\n{_shell(_publish(platform, [], clusters))}"
+    lost, kept = lost_layer(loss), returning_layer(loss) if returning_layer(loss).values else promoted_layer(loss)
+    text = f"Without `{lost.file}`, which is of no use any more.\n" if lost.values else ""
+    if kept.values:
+        text += (
+            f"\nIf `{promoted_layer(loss).file}` was published, others still have the place of {loss.code}: keep "
+            f"saying so, or write what `{kept.file}` says into aether.yaml.\n\n"
+            f"{_shell(_publish(platform, [kept.file], clusters))}\nIf it was not:\n"
+        )
+    text += f"\n{_shell(_publish(platform, [], clusters))}"
     failback = None if routing is None else routing.failback
     if failback is not None and is_routed(loss):
         text += (
@@ -196,21 +282,34 @@ def _publishing_without(loss: RegionLoss, still: Sequence[str]) -> str:
 
 def gone_steps(loss: RegionLoss) -> Iterator[Step]:
     """Yield what is done if the region never comes back."""
-    for component, recovery in loss.recoveries:
-        if recovery.gone:
-            yield f"Let go of {component.name} there", recovery.gone
     if kept := _kept_nowhere(loss):
         yield (
             "What is gone",
             f"Kept in {loss.code} only, all or in part: {', '.join(kept)}. Bring back copies you made.\n",
         )
     if loss.others:
-        yield "Take it out of the description", _TAKEN_OUT.format(region=loss.code)
+        yield "Take it out of the description", _taking_out(loss)
+    for component, recovery in loss.recoveries:
+        if recovery.gone:
+            yield f"Let go of {component.name} there", recovery.gone
 
 
-_TAKEN_OUT = """\
-Set `regions: [{{code: {region}, enabled: false}}]`. `aether-deploy check` says what still names it; publish then. Its
-folder goes from the tree, and what runs there, if anything does, is left alone.
+def _taking_out(loss: RegionLoss) -> str:
+    file, clusters = gone_layer(loss).file, [each.cluster for each in loss.others]
+    check = f"aether-deploy check aether.yaml {file} --env {loss.platform.environment}"
+    text = f"{_GONE.format(file=file, region=loss.code)}\n{_shell([*_first(loss, file), check])}"
+    if lines := [*decision_lines(loss)]:
+        text += "\n".join(
+            ["\nIt refuses that until you have decided, and written into the copy or aether.yaml:\n", *lines]
+        )
+        text += "\n"
+    publish = _shell(_publish(loss.platform, [file], clusters))
+    return f"{text}\nThen, instead of all other files of {loss.code}:\n\n{publish}"
+
+
+_GONE = """\
+`{file}` says what follows: {region} is switched off, others have its place, and what was copied to it is not any more.
+Once that is published its folder goes from the tree, and what runs there, if anything does, is left alone.
 """
 
 

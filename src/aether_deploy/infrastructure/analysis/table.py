@@ -25,6 +25,8 @@ _TITLES = {
     "note": "weaker until it is back",
 }
 
+_NOTHING_HIT = "no failure of what is described here touches a component: what runs elsewhere fails by itself"
+
 
 def table_text(analysis: Analysis, findings: Sequence[Finding], *, reasons: bool = True) -> str:
     """Return the table, its legend, what a human does, what may be lost, the reasons and the findings.
@@ -35,12 +37,12 @@ def table_text(analysis: Analysis, findings: Sequence[Finding], *, reasons: bool
         reasons: Print what is weaker though writes go on, and the rules, too.
     """
     lines = lines_of(analysis)
-    blocks = ["\n".join(_grid(analysis, lines)), "\n".join(_legend(analysis, lines))]
+    blocks = ["\n".join(_grid(analysis, lines)), "\n".join(_legend(analysis, lines))] if lines else [_NOTHING_HIT]
     for pick, title in _TITLES.items():
         acts = acts_of(lines, pick) if reasons or pick != "note" else []
         if acts:
             blocks.append("\n".join([title, *(_act(act) for act in acts)]))
-    if reasons:
+    if reasons and lines:
         blocks.append("\n".join(["why", *_reasons(lines, analysis)]))
     if findings:
         blocks.append("\n".join(map(str, shared_findings(findings))))
@@ -157,6 +159,8 @@ def _reasons(lines: Sequence[Line], analysis: Analysis) -> Iterator[str]:
 def table_markdown(analysis: Analysis, findings: Sequence[Finding]) -> str:
     """Return the table and the findings as Markdown, what explains them folded away."""
     lines = lines_of(analysis)
+    if not lines:
+        return "\n\n".join([_NOTHING_HIT, "\n".join(_markdown_findings(findings))])
     merged = len(analysis.subjects) > 8
     columns = columns_of(analysis, lines, merged=merged)
     blocks = ["\n".join(_markdown_grid(columns, lines))]

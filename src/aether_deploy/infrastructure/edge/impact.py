@@ -23,7 +23,7 @@ _KEPT = Basis(
 )
 _SPARE = Basis(
     f"an origin that is gone costs the first who ask up to {CONNECT_SECS} s, one that answers nothing {READ_SECS} s; "
-    "then the next is asked",
+    "then the next is asked, and one player now and then finds out whether it is back",
     "ngx_http_upstream_module; measured on nginx 1.31.3",
 )
 _ONE_SERVER = Basis("one server holds a region's objects, and goes with its node or zone", "placement; measured")

@@ -145,6 +145,11 @@ def _maps(policy: EdgePolicy) -> Iterator[str]:
     for each in policy.classes:
         yield f"  '~^{re.escape(each.match)}' '{each.cache_control}';"
     yield "}"
+    yield "map $uri $aether_unkept {"
+    yield "  default 1;"
+    for each in policy.classes:
+        yield f"  '~^{re.escape(each.match)}' {0 if each.ttl_secs else 1};"
+    yield "}"
 
 
 def _chain(policy: EdgePolicy, place: NginxPlace) -> Iterator[str]:
@@ -235,6 +240,9 @@ def _open(prefix: str, policy: EdgePolicy) -> Iterator[str]:
     yield f"  proxy_next_upstream {_NEXT};"
     yield "  proxy_cache objects;"
     yield "  proxy_cache_key $uri;"
+    # The lock below would let those who ask for an object that is not kept wait for each other, one after the other.
+    yield "  proxy_cache_bypass $aether_unkept;"
+    yield "  proxy_no_cache $aether_unkept;"
     yield f"  proxy_cache_valid 404 {policy.not_found_secs}s;"
     yield "  proxy_cache_lock on;"
     yield "  proxy_cache_lock_age 30s;"

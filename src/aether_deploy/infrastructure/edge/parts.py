@@ -36,6 +36,15 @@ PublicName = Annotated[
         fix="write the name that players ask for, the same in every region: cdn.example.com",
     ),
 ]
+ZoneName = Annotated[
+    str,
+    TextRule(
+        what="the name of a zone",
+        pattern=PUBLIC_NAME,
+        max_length=253,
+        fix="write the domain that Cloudflare answers for, of which hostname is a part: example.com",
+    ),
+]
 
 
 class CacheClass(Config):
@@ -96,4 +105,4 @@ class EdgeCloudflare(Config):
         zone: The zone that ``hostname`` belongs to: ``example.com``.
     """
 
-    zone: PublicName
+    zone: ZoneName

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from aether_deploy.config.base import Fault
+from aether_deploy.config.base import Fault, judged
+from aether_deploy.infrastructure.component import UnreadComponent
 from aether_deploy.infrastructure.edge.nginx import KEYS_MB, OLDEST
 from aether_deploy.infrastructure.edge.policy import origins_of
 from aether_deploy.infrastructure.edge.ports import HTTP, HTTPS
@@ -59,12 +60,15 @@ def something_is_kept(self: "EdgeConfig") -> Iterator[Fault]:
 
 
 def a_backend_has_its_own_settings(self: "EdgeConfig") -> Iterator[Fault]:
-    for name, example in _BLOCKS.items():
-        said = getattr(self, name)
-        if name != self.backend and said is not None:
-            yield Fault((name,), f"not used: backend is {self.backend}", f"remove it, or set backend to {name}")
-        elif name == self.backend and said is None:
-            yield Fault((), f"lacks '{name}', which its back end must know", f"add {name}: {example}")
+    yield from judged(*(_settings_of(self, name) for name in _BLOCKS))
+
+
+def _settings_of(self: "EdgeConfig", name: str) -> Iterator[Fault]:
+    said = getattr(self, name)
+    if name != self.backend and said is not None:
+        yield Fault((name,), f"not used: backend is {self.backend}", f"remove it, or set backend to {name}")
+    elif name == self.backend and said is None:
+        yield Fault((), f"lacks '{name}', which its back end must know", f"add {name}: {_BLOCKS[name]}")
 
 
 def its_backend_can_do_that(self: "EdgeConfig") -> Iterator[Fault]:
@@ -74,11 +78,14 @@ def its_backend_can_do_that(self: "EdgeConfig") -> Iterator[Fault]:
 def a_provider_runs_no_pods(self: "EdgeConfig") -> Iterator[Fault]:
     if self.runs_here:
         return
-    for name in _POD_FIELDS:
-        said = getattr(self, name)
-        if said and said != NetworkConfig():
-            fix = "remove it, or set backend to nginx"
-            yield Fault((name,), f"not used: nothing of {self.renderer.called} runs here", fix)
+    yield from judged(*(_unused(self, name) for name in _POD_FIELDS))
+
+
+def _unused(self: "EdgeConfig", name: str) -> Iterator[Fault]:
+    said = getattr(self, name)
+    if said and said != NetworkConfig():
+        fix = "remove it, or set backend to nginx"
+        yield Fault((name,), f"not used: nothing of {self.renderer.called} runs here", fix)
 
 
 # --- of pods
@@ -154,23 +161,33 @@ def the_shield_is_reached(self: "EdgeConfig") -> Iterator[Fault]:
 
 def faults_of(self: "EdgeConfig", estate: Estate) -> Iterator[Fault]:
     """Yield what is wrong with it where it is to run; steps begin at the component."""
+    yield from judged(_of_origin(self, estate), _of_shield(self, estate))
+
+
+def _of_origin(self: "EdgeConfig", estate: Estate) -> Iterator[Fault]:
     store = estate.component(self.store)
-    stores = [each.name for each in estate.components if getattr(each, "kind", "") == "object_store"]
-    if store is None or store.name not in stores:
-        known = stores if store is None or getattr(store, "kind", None) is not None else None
-        if known is None:
-            return  # its store could not be read, which is said there
+    if isinstance(store, UnreadComponent):  # what is wrong with it is said there; its buckets may be known
+        if _is_store(store.readable):
+            yield from _of_bucket(self, store.readable)
+        return
+    if not _is_store(store):
+        stores = [each.name for each in estate.components if _is_store(getattr(each, "readable", each))]
         fix = suggestion(self.store, stores, "name an object store of this file, and a bucket of it")
         yield Fault(("origin",), f"no object store is called '{self.store}'", fix, self.origin)
         return
     if not store.enabled:
         yield Fault(("origin",), f"'{self.store}' is switched off", "switch this off, too", self.origin)
         return
-    found = list(_of_bucket(self, store))
-    yield from found
-    yield from _of_shield(self, estate)
+    found = []
+    for each in _of_bucket(self, store):
+        found.append(each)
+        yield each
     if not any(fault.at == ("origin",) for fault in found):
         yield from self.renderer.placed_faults(self, store, estate)
+
+
+def _is_store(component: object) -> bool:
+    return getattr(component, "KIND_NAME", None) == "object_store"
 
 
 def _of_bucket(self: "EdgeConfig", store: "object") -> Iterator[Fault]:

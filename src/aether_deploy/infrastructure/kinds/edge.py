@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from aether_deploy.config.base import FILLED, Fault, rule
 from aether_deploy.config.marks import Keyed, OneOf, TextRule
+from aether_deploy.config.sink import FAULTY
 from aether_deploy.config.types import DnsLabel, PositiveCount, SizeQuantity
 from aether_deploy.infrastructure.component import ComponentConfig, FileChange, Place, Port
 from aether_deploy.infrastructure.edge import rules
@@ -74,7 +75,7 @@ class EdgeConfig(ComponentConfig):
     @classmethod
     def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is given and the defaults of the kind beneath it: room for what is kept, and an address."""
-        if given.get("backend", RUNS_HERE) in set(backend_names()) - {RUNS_HERE}:
+        if any(given.get("backend") == name for name in backend_names() if name != RUNS_HERE):
             return {"kind": cls.KIND_NAME, **super().fill(given)}
         given = {"replicas": 2, "cache_size": "10Gi", **given}
         size, said = given["cache_size"], given.get("resources", {})
@@ -82,8 +83,8 @@ class EdgeConfig(ComponentConfig):
             given = {**given, "resources": {**said, "ephemeral_limit": room_for(size)}}
         filled = {"kind": cls.KIND_NAME, "expose": {"type": "LoadBalancer"}, **given}
         filled = dict(super().fill(filled))
-        if isinstance(given.get("hostname"), str) and _NAME.fullmatch(given["hostname"]):
-            filled.setdefault("endpoint", "{region}." + given["hostname"])
+        known = isinstance(given.get("hostname"), str) and _NAME.fullmatch(given["hostname"])
+        filled.setdefault("endpoint", "{region}." + given["hostname"] if known else FAULTY)
         expose = given.get("expose", {"type": "LoadBalancer"})
         if isinstance(expose, Mapping) and "ports" not in expose and given.get("tls") not in (None, "none"):
             filled["expose"] = {**expose, "ports": [HTTP[0], HTTPS[0]]}

@@ -78,10 +78,12 @@ class PostgresConfig(ComponentConfig):
     @classmethod
     def fill(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         filled = {"kind": cls.KIND_NAME, "failover": {}, "postgresql": {}, **super().fill(given)}
-        image_kind = filled.setdefault("image_kind", kind_of_image(given.get("image")))
-        identity = filled.get("identity", {})
+        image, identity = given.get("image"), filled.get("identity", {})
+        known = image is None or isinstance(image, str)
+        image_kind = filled.setdefault("image_kind", kind_of_image(image) if known else FAULTY)
         if isinstance(identity, Mapping):
-            filled["identity"] = {**IDENTITIES.get(image_kind, IDENTITIES["patroni"]), **identity}
+            usual = IDENTITIES.get(image_kind) if isinstance(image_kind, str) else None
+            filled["identity"] = {**(usual or IDENTITIES["patroni"]), **identity}
         sharding, failover = filled.get("sharding"), filled["failover"]
         sharded = isinstance(sharding, (Mapping, PostgresSharding))
         if sharded and isinstance(failover, Mapping):

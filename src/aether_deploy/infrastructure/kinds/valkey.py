@@ -12,6 +12,7 @@ from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.valkey.examples import EXAMPLES
 from aether_deploy.infrastructure.valkey.image import lacks_handover
 from aether_deploy.infrastructure.valkey.memory import (
+    MACHINE_MAX_GB,
     MEMORY_PERCENT_MAX,
     MEMORY_PERCENT_MIN,
     limit_for,
@@ -159,6 +160,12 @@ class ValkeyConfig(ComponentConfig):
             least = size_text(-(-bytes_of(limit) * MEMORY_PERCENT_MIN // 100))
             fix = f"raise it to {least} or more, or lower memory_limit to {limit_for(self.maxmemory)}"
             yield Fault(("maxmemory",), reason, fix, self.maxmemory, "warning")
+
+    @rule
+    def a_machine_has_the_memory(self) -> Iterator[Fault]:
+        if bytes_of(self.maxmemory) > MACHINE_MAX_GB * 2**30:
+            reason = f"more than any machine has, which is {MACHINE_MAX_GB // 1024}Ti at most: no node would ever start"
+            yield Fault(("maxmemory",), reason, "lower it, and take more shards", self.maxmemory)
 
     @rule
     def silence_is_told_from_death(self) -> Iterator[Fault]:

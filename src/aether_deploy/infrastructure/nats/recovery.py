@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.nats.job import WHAT
 from aether_deploy.infrastructure.nats.promoting import (
-    DELETING,
-    GOING_BACK,
+    FUNCTIONS,
     PROMOTING,
     RETURNING,
-    TAKING_OVER,
     going_back,
     mirrored,
-    nats_stream,
     promotion,
+    seeing_still,
 )
 from aether_deploy.infrastructure.nats.streams import Stream, streams_of
 from aether_deploy.infrastructure.recovery import Recovery
@@ -34,40 +32,32 @@ def recovery(config: "NatsConfig", estate: Estate, region: str) -> Recovery:
     if not heirs:
         return Recovery(at_once=jobs)
     return Recovery(
-        lost="\n".join(_lost(config, list(heirs.values()))),
+        functions=FUNCTIONS,
+        lost="\n".join(_lost(config, estate, list(heirs.values()))),
         returned="\n".join(_returned(config, [pairs[0] for pairs in heirs.values()])),
         still=jobs,
         at_once=jobs,
     )
 
 
-def _lost(config: "NatsConfig", heirs: Sequence[Sequence[tuple[Stream, Stream]]]) -> Iterator[str]:
+def _lost(config: "NatsConfig", estate: Estate, heirs: Sequence[Sequence[tuple[Stream, Stream]]]) -> Iterator[str]:
     yield PROMOTING
-    yield f"1. See that the Jobs keep still: CronJob `{config.name}-{WHAT}` is suspended wherever it is reached."
-    yield f"2. {DELETING}"
-    yield f"3. {TAKING_OVER}\n"
+    yield from seeing_still(config, estate, heirs[0][0][0].region)
     for pairs in heirs:
         origin, mirror = pairs[0]
-        others = [each.name for _, each in pairs[1:]]
+        others = [each for _, each in pairs[1:]]
         yield f"`{mirror.name}` of {mirror.region} takes the place of `{origin.name}`" + (
             f" (`{config.name}.md` has the same for {_names(others)}):\n" if others else ":\n"
         )
-        yield "```sh"
-        yield from promotion(config, origin, mirror)
-        yield from (f"{nats_stream(config)} rm -f {name}   # it follows nothing any more" for name in others)
-        yield "```\n"
+        yield from promotion(config, origin, mirror, others)
 
 
 def _returned(config: "NatsConfig", pairs: Sequence[tuple[Stream, Stream]]) -> Iterator[str]:
     yield RETURNING
-    yield from (f"{place}. {step}" for place, step in enumerate(GOING_BACK, start=1))
     for origin, mirror in pairs:
-        yield f"\nBack to `{origin.name}`:\n"
-        yield "```sh"
+        yield f"Back to `{origin.name}`:\n"
         yield from going_back(config, origin, mirror)
-        yield "```"
-    yield ""
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def _names(streams: Sequence[Stream]) -> str:
+    return ", ".join(f"`{each.name}`" for each in streams)

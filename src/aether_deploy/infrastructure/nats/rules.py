@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from aether_deploy.config.base import Fault
+from aether_deploy.config.base import Fault, judged
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.nats.capacity import fullest, largest_first, room_to_be_sure, size_text
 from aether_deploy.infrastructure.nats.quorum import region_holding_half, shape_of
@@ -28,23 +28,31 @@ LABEL_MAX, HOST_MAX = 63, 253
 
 def faults_of(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
     """Yield everything that is wrong with ``config`` on ``estate``."""
-    yield from witness_can_vote(config, estate)
-    yield from regions_reach_each_other(config, estate)
-    yield from no_region_holds_half(config, estate)
-    yield from a_zone_may_go(config, estate)
-    yield from names_of_clusters_differ(config, estate)
-    yield from zones_are_told_apart(config, estate)
-    yield from regions_of_streams_exist(config, estate)
-    yield from replicas_have_zones(config, estate)
-    yield from even_counts_gain_nothing(config, estate)
+    yield from judged(
+        witness_can_vote(config, estate),
+        regions_reach_each_other(config, estate),
+        no_region_holds_half(config, estate),
+        a_zone_may_go(config, estate),
+        names_of_clusters_differ(config, estate),
+        zones_are_told_apart(config, estate),
+        regions_of_streams_exist(config, estate),
+        replicas_have_zones(config, estate),
+        even_counts_gain_nothing(config, estate),
+        _of_streams(config, estate),
+        gateways_are_kept_private(config, estate),
+        endpoints_are_host_names(config, estate),
+    )
+
+
+def _of_streams(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:
     streams = streams_of(config, estate)
-    yield from streams_are_told_apart(streams)
-    yield from subjects_do_not_overlap(config, streams)
-    yield from streams_have_limits(config)
-    yield from streams_fit(config, estate, streams)
-    yield from streams_are_made(config, estate, streams)
-    yield from gateways_are_kept_private(config, estate)
-    yield from endpoints_are_host_names(config, estate)
+    yield from judged(
+        streams_are_told_apart(streams),
+        subjects_do_not_overlap(config, streams),
+        streams_have_limits(config),
+        streams_fit(config, estate, streams),
+        streams_are_made(config, estate, streams),
+    )
 
 
 def witness_can_vote(config: "NatsConfig", estate: Estate) -> Iterator[Fault]:

@@ -1,18 +1,17 @@
 """What people do by hand with a NATS component: restart its servers, promote a mirror, and bring the origin back."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aether_deploy.infrastructure.estate import Estate
+from aether_deploy.infrastructure.nats.job import WHAT
 from aether_deploy.infrastructure.nats.promoting import (
-    DELETING,
-    GOING_BACK,
+    FUNCTIONS,
     PROMOTING,
     RETURNING,
-    TAKING_OVER,
     going_back,
     mirrored,
     promotion,
+    seeing_still,
 )
 from aether_deploy.infrastructure.nats.quorum import STEP_DOWN_SECS_MAX, catch_up_secs, election_secs
 from aether_deploy.infrastructure.nats.streams import Stream, streams_of
@@ -138,43 +137,22 @@ def _promotion(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]
     pairs = mirrored(streams)
     if not pairs:
         return ""
-    lines = [
-        "## Promote a mirror\n",
-        PROMOTING,
-        "1. Keep the Jobs still, in every cluster that answers.",
-        f"2. {DELETING}",
-        f"3. {TAKING_OVER}",
-        "",
-        "```sh",
-        *_suspend(estate, config, streams, "true"),
-        "```",
-        "",
-    ]
-    for origin, mirror in pairs:
-        lines += [f"`{origin.name}` of {origin.region} is lost, `{mirror.name}` of {mirror.region} takes over:", ""]
-        lines += ["```sh", *promotion(config, origin, mirror), "```", ""]
+    lines = ["## Promote a mirror\n", FUNCTIONS, PROMOTING]
     if len({origin.name for origin, _ in pairs}) < len(pairs):
-        lines.append("Of several mirrors one takes over. The others follow nothing then: `nats stream rm` them.\n")
-    lines += [
-        "## The region returns\n",
-        RETURNING,
-        *(f"{place}. {step}" for place, step in enumerate(GOING_BACK, start=1)),
-        "",
-    ]
+        lines.append("Of several mirrors one takes over, and the others go.\n")
+    for lost in dict.fromkeys(origin.region for origin, _ in pairs):
+        lines += [f"### {lost} is lost\n", *seeing_still(config, estate, lost)]
+        for origin, mirror in pairs:
+            if origin.region == lost:
+                others = [each for one, each in pairs if one == origin and each != mirror]
+                lines.append(f"`{mirror.name}` of {mirror.region} takes the place of `{origin.name}`:\n")
+                lines += promotion(config, origin, mirror, others)
+    lines += ["## The region returns\n", RETURNING]
     for origin, mirror in pairs:
-        lines += [f"Back to `{origin.name}` in {origin.region}:", "", "```sh", *going_back(config, origin, mirror)]
-        lines += [*_suspend(estate, config, streams, "false"), "```", ""]
+        lines.append(f"### Back to `{origin.name}` in {origin.region}, from `{mirror.name}`\n")
+        lines += going_back(config, origin, mirror)
+    lines.append("Publish without `lost-….yaml` then, so that the Jobs go on: they make the mirrors again.\n")
     return "\n".join(lines)
-
-
-def _suspend(estate: Estate, config: "NatsConfig", streams: tuple[Stream, ...], suspended: str) -> Iterator[str]:
-    kept = {each.region for each in streams}
-    for region in estate.regions:
-        if region.code in kept:
-            yield (
-                f"kubectl --context {region.cluster} -n {estate.data_namespace} patch cronjob {config.name}-streams "
-                f'-p \'{{"spec":{{"suspend":{suspended}}}}}\''
-            )
 
 
 def _span(secs: TimeSpan) -> str:
@@ -184,15 +162,17 @@ def _span(secs: TimeSpan) -> str:
 def _streams_job(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]) -> str:
     if not streams:
         return ""
+    job = f"{config.name}-{WHAT}"
     return "\n".join(
         [
             "## Streams\n",
-            f"The CronJob `{config.name}-streams` of each region makes and changes its streams every five minutes. It "
+            f"The CronJob `{job}` of each region makes and changes its streams every five minutes. It "
             "deletes none: what is taken out of aether.yaml stays until somebody runs `nats stream rm`. At once:",
             "",
             "```sh",
-            f"kubectl -n {estate.data_namespace} create job --from=cronjob/{config.name}-streams {config.name}-now",
-            f"kubectl -n {estate.data_namespace} logs -f job/{config.name}-now",
+            f"context=CONTEXT job={job}-$(date +%s)",
+            f'kubectl --context "$context" -n {estate.data_namespace} create job --from=cronjob/{job} "$job"',
+            f'kubectl --context "$context" -n {estate.data_namespace} logs -f --pod-running-timeout=2m "job/$job"',
             "```",
             "",
         ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aether_deploy.infrastructure.component import FileChange
-from aether_deploy.infrastructure.object_store.job import ADMIN, FILE, IDENTITIES_SOURCE
+from aether_deploy.infrastructure.object_store.job import ADMIN, CURRENT_FILE, FILE, IDENTITIES_SOURCE
 
 
 def file_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[FileChange]:
@@ -15,6 +15,8 @@ def file_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Fi
     changed = [name for name in sorted(before.keys() & after.keys()) if before[name] != after[name]]
     if not changed:
         return []
+    if changed == [CURRENT_FILE]:
+        return [FileChange("reloads", "the Job that leads readers to the newest versions takes it at its next run")]
     found = list(_of_lead(before.get(IDENTITIES_SOURCE, ""), after.get(IDENTITIES_SOURCE, "")))
     says = f"a server takes {', '.join(changed)} when it restarts, which its pod does for it"
     return [*found, FileChange("restarts", says)]

@@ -7,6 +7,7 @@ from aether_deploy.infrastructure.analysis.findings import Finding
 from aether_deploy.infrastructure.analysis.impacts import Basis, Effect, FailureImpact, Loss
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
+from aether_deploy.infrastructure.object_store.provider_impact import ProviderAnalyst
 from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_regions
 from aether_deploy.timespan import TimeSpan
 
@@ -23,19 +24,18 @@ _FOLLOWS = Basis(
 _ACCEPT = "accept it, or let a provider keep what must be written at any time: one server of a region outlives no node"
 
 
-def analyst(config: ObjectStoreConfig, estate: Estate) -> "ObjectStoreAnalyst":
+def analyst(config: ObjectStoreConfig, estate: Estate) -> "ObjectStoreAnalyst | ProviderAnalyst":
     """Return who answers for an object store."""
-    return ObjectStoreAnalyst(config, estate)
+    return ObjectStoreAnalyst(config, estate) if config.provider == SELF_HOSTED else ProviderAnalyst(config, estate)
 
 
 class ObjectStoreAnalyst:
-    """Answers for one store: writes go to the first of its regions, reads to the copy of each."""
+    """Answers for a store that runs here: writes go to the first of its regions, reads to the copy of each."""
 
     def __init__(self, config: ObjectStoreConfig, estate: Estate) -> None:
         """Look at where its servers are."""
         self._config, self._estate = config, estate
-        own = config.provider == SELF_HOSTED and config.enabled
-        self._homes: tuple[EstateRegion, ...] = home_regions(config, estate) if own else ()
+        self._homes: tuple[EstateRegion, ...] = home_regions(config, estate) if config.enabled else ()
 
     @property
     def footprint(self) -> Footprint:

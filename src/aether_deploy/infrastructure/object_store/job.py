@@ -25,6 +25,9 @@ FORMAT = 1
 WHAT = "buckets"
 FILE = f"{WHAT}.json"
 MODULE = "aether_deploy.jobs.object_store_buckets"
+CURRENT = "current"
+CURRENT_FILE = f"{CURRENT}.json"
+CURRENT_MODULE = "aether_deploy.jobs.object_store_current"
 IDENTITIES_MODULE = "aether_deploy.jobs.object_store_identities"
 IDENTITIES_SOURCE = "identities.json"
 ADMIN = "admin"
@@ -96,6 +99,48 @@ def buckets_file(
             for each in config.buckets
             if each.enabled
         ],
+    }
+
+
+def current_job(config: "ObjectStoreConfig", place: Place, *, filer: str) -> list[dict[str, Any]]:
+    """Return the CronJob that sets right which version of an object is the current one in a copy, and its file.
+
+    Args:
+        config: The component.
+        place: A region that follows.
+        filer: Where the filer of that region answers Jobs: ``http://host:8888``.
+    """
+    region = place.region.code
+    if place.estate.tools_image is None or not versioned_buckets(config):
+        return []
+    url = inside_address(config, place.estate, region).url
+    file = current_file(config, region, url=url, filer=filer, credentials=f"{CREDENTIALS_FOLDER}/{ADMIN}")
+    job = ToolsJob(what=CURRENT, module=CURRENT_MODULE, file=file, logins={ADMIN: config.operators_secret})
+    return tools_job(config, place, job)
+
+
+def versioned_buckets(config: "ObjectStoreConfig") -> list[str]:
+    """Return the buckets that keep versions; a lock needs them, too."""
+    return [each.name for each in config.buckets if each.enabled and (each.versioning or each.object_lock)]
+
+
+def current_file(config: "ObjectStoreConfig", region: str, *, url: str, filer: str, credentials: str) -> dict[str, Any]:
+    """Return what the program reads that sets right which version is the current one.
+
+    Args:
+        config: The component.
+        region: The region of the copy.
+        url: Where that answers S3.
+        filer: Where its filer answers.
+        credentials: Folder of the files ``access_key`` and ``secret_key``.
+    """
+    return {
+        "format": FORMAT,
+        "url": url,
+        "filer": filer,
+        "region": signing_region(config, region),
+        "credentials": credentials,
+        "buckets": versioned_buckets(config),
     }
 
 

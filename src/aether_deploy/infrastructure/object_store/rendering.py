@@ -13,6 +13,7 @@ from aether_deploy.infrastructure.object_store.job import (
     IDENTITIES_MODULE,
     IDENTITIES_SOURCE,
     buckets_job,
+    current_job,
     identities_file,
 )
 from aether_deploy.infrastructure.object_store.ports import ALL, FILER, FILER_GRPC, MASTER, METRICS, S3
@@ -126,6 +127,7 @@ def _served(config: "ObjectStoreConfig", place: Place) -> list[dict[str, Any]]:
     if not active:
         arguments = compare_arguments(_from_jobs(config, place), leader=leader_address(config, place))
         objects.append(_weed_job(config, place, "compare", COMPARE_SCHEDULE, ["weed", *arguments]))
+        objects += current_job(config, place, filer=f"http://{_from_jobs(config, place).host}:{FILER[1]}")
     return objects + buckets_job(config, place)
 
 

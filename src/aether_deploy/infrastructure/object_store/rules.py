@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from aether_deploy.config.base import Fault
+from aether_deploy.config.base import Fault, judged
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.object_store.capabilities import able, capabilities_of, matrix
 from aether_deploy.infrastructure.object_store.ports import EXPOSABLE, FOLLOWED
@@ -51,11 +51,13 @@ def a_store_that_runs_has_pods(self: "ObjectStoreConfig") -> Iterator[Fault]:
 def a_provider_runs_no_pods(self: "ObjectStoreConfig") -> Iterator[Fault]:
     if self.provider == SELF_HOSTED:
         return
-    what = f"nothing of {self.provider} runs here"
-    # One after the other: a field with a fault of its own ends the rule.
-    for name in ("image", "pvc", "expose", "users", "encryption_key_secret"):
-        if getattr(self, name):
-            yield Fault((name,), f"not used: {what}", "remove it, or set provider to seaweedfs")
+    yield from judged(*(_unused(self, name) for name in ("image", "pvc", "expose", "users", "encryption_key_secret")))
+
+
+def _unused(self: "ObjectStoreConfig", name: str) -> Iterator[Fault]:
+    if getattr(self, name):
+        reason = f"not used: nothing of {self.provider} runs here"
+        yield Fault((name,), reason, "remove it, or set provider to seaweedfs")
 
 
 def a_provider_has_an_address(self: "ObjectStoreConfig") -> Iterator[Fault]:
@@ -217,22 +219,31 @@ def users_are_told_apart(self: "ObjectStoreConfig") -> Iterator[Fault]:
 
 def faults_of(self: "ObjectStoreConfig", estate: Estate) -> Iterator[Fault]:
     """Yield what is wrong with it where it is to run; steps begin at the component."""
-    homes = home_regions(self, estate)
-    if self.regions != "all" and not homes:
+    yield from judged(
+        _runs_somewhere(self, estate),
+        faults_of_places(self, estate),
+        _jobs_have_an_image(self, estate),
+        _all_follow(self, estate),
+        _leader_is_reached(self, estate),
+    )
+
+
+def _runs_somewhere(self: "ObjectStoreConfig", estate: Estate) -> Iterator[Fault]:
+    if self.regions != "all" and not home_regions(self, estate):
         reason, fix = "names no region that is enabled", "name one, or use enabled: false"
         yield Fault(("regions",), reason, fix, self.regions)
-    yield from faults_of_places(self, estate)
+
+
+def _jobs_have_an_image(self: "ObjectStoreConfig", estate: Estate) -> Iterator[Fault]:
     jobs = self.provider == SELF_HOSTED or any(each.enabled for each in self.buckets)
     if jobs and estate.tools_image is None:
         what = "who may log in is written down" if self.provider == SELF_HOSTED else "buckets are set up"
         yield Fault((), f"needs tools_image, with which {what}", "add tools_image to the file")
-    if self.regions == "all" and len(homes) > 1:
-        yield from _all_follow(self)
-    if self.provider == SELF_HOSTED and len(homes) > 1:
-        yield from _leader_is_reached(self)
 
 
-def _all_follow(self: "ObjectStoreConfig") -> Iterator[Fault]:
+def _all_follow(self: "ObjectStoreConfig", estate: Estate) -> Iterator[Fault]:
+    if self.regions != "all" or len(home_regions(self, estate)) < 2:
+        return
     row = capabilities_of(self.provider)["replication"]
     if not row.can:
         reason = f"{self.provider} cannot {matrix().features['replication']}: {row.why} ({row.source})"
@@ -241,7 +252,9 @@ def _all_follow(self: "ObjectStoreConfig") -> Iterator[Fault]:
         yield Fault(("regions",), "does not say which region takes writes", "name two regions, that one first", "all")
 
 
-def _leader_is_reached(self: "ObjectStoreConfig") -> Iterator[Fault]:
+def _leader_is_reached(self: "ObjectStoreConfig", estate: Estate) -> Iterator[Fault]:
+    if self.provider != SELF_HOSTED or len(home_regions(self, estate)) < 2:
+        return
     if self.endpoint is None:
         fix = "add endpoint: <name>.{region}.<domain>, and expose: {type: LoadBalancer, internal: true}"
         yield Fault((), "lacks 'endpoint', at which the other regions follow the first", fix)

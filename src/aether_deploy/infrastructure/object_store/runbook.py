@@ -1,9 +1,10 @@
 """What people do by hand with an object store: look at it, change who leads, and bring a region back."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.infrastructure.object_store.job import LOGIN_KEYS, WHAT
+from aether_deploy.infrastructure.estate import Estate, EstateRegion
+from aether_deploy.infrastructure.object_store.job import CURRENT, LOGIN_KEYS, WHAT, versioned_buckets
 from aether_deploy.infrastructure.object_store.ports import FILER, FILER_GRPC, MASTER, MASTER_GRPC
 from aether_deploy.infrastructure.object_store.regions import (
     SELF_HOSTED,
@@ -60,8 +61,9 @@ def _buckets(config: "ObjectStoreConfig", estate: Estate) -> str:
         "",
         "Every five minutes a Job makes them so. It deletes no bucket. To run it now, and to read what it said:\n",
         "```sh",
-        f"kubectl --context {context} -n {estate.data_namespace} create job --from=cronjob/{name} {name}-now",
-        f"kubectl --context {context} -n {estate.data_namespace} logs job/{name}-now",
+        f"job={name}-$(date +%s)",
+        f'kubectl --context {context} -n {estate.data_namespace} create job --from=cronjob/{name} "$job"',
+        f'kubectl --context {context} -n {estate.data_namespace} logs -f --pod-running-timeout=2m "job/$job"',
         "```\n",
     ]
     return "\n".join(lines)
@@ -118,8 +120,23 @@ def _comparing(config: "ObjectStoreConfig", estate: Estate) -> str:
             *(f"kubectl --context {o.cluster} -n {space} logs {pods[o.code]} -c follow --tail 20" for o in others),
             "```\n",
             f"Upload that object again in {first.code}, or delete it there: copying goes on at once.\n",
+            *(_leading_right(config, others, space) if versioned_buckets(config) else []),
         ]
     )
+
+
+def _leading_right(config: "ObjectStoreConfig", followers: Sequence[EstateRegion], space: str) -> list[str]:
+    job = f"{config.name}-{CURRENT}"
+    return [
+        f"Who asks a copy for an object while it is copied makes it keep to an old version. Every five minutes a Job "
+        f"(`{job}`) leads readers to the newest version that the copy has. To do so now:\n",
+        "```sh",
+        *(
+            f"kubectl --context {each.cluster} -n {space} create job --from=cronjob/{job} {job}-$(date +%s)"
+            for each in followers
+        ),
+        "```\n",
+    ]
 
 
 def _pod(config: "ObjectStoreConfig", region: str) -> str:
@@ -154,30 +171,46 @@ def taking_over(config: "ObjectStoreConfig", estate: Estate) -> str:
             f"While {first.code} is away, {second.code} is read and refuses writes. When it is not to come back "
             "soon:\n",
             f"1. See that {first.code} is really away: what is written to both is not joined.",
-            f"2. Name {second.code} first in `regions` of `{config.name}`, and take {first.code} out. Publish.",
+            f"2. Publish `regions: [{_others(config, estate)}]` for `{config.name}`, which is a part of "
+            f"`promoted-{first.code}.yaml`.",
             f"3. The server of {second.code} restarts with keys that may write; `{config.name}` leads there. What "
             f"{first.code} took in its last moments and nobody had copied is missing.\n",
         ]
     )
 
 
+def _others(config: "ObjectStoreConfig", estate: Estate) -> str:
+    return ", ".join(each.code for each in home_regions(config, estate)[1:])
+
+
 def bringing_back(config: "ObjectStoreConfig", estate: Estate) -> str:
     """Return how the first region follows the second once it is back, as Markdown without a heading."""
     first, second, *_ = home_regions(config, estate)
     asked = f"kubectl --context {first.cluster} -n {estate.data_namespace}"
-    pod = _pod(config, first.code)
+    pod, leader = _pod(config, first.code), _pod(config, second.code)
+    leads = (
+        f"kubectl --context {second.cluster} -n {estate.data_namespace} get pod/{leader} "
+        "-o jsonpath='{.spec.containers[*].name}' | grep -x seaweedfs"
+    )
     return "\n".join(
         [
+            f"Where {second.code} was not let take writes, {first.code} takes them, and no other volume has all of "
+            "them: leave all this out.\n",
             f"It comes back with an empty volume, and gets everything that {second.code} has, from its first day on. "
             f"With its old volume an object that both changed would become a mixture of both (measured on 4.48).\n",
             f"1. Whoever wants the writes that were missing makes a snapshot of the volume of {first.code} first, and "
             "looks at it elsewhere.",
-            "2. Delete the claim; its server must be gone:\n",
+            f"2. **This destroys the volume of {first.code}, and all that nobody had copied.** It stops where "
+            f"{second.code} does not take writes (its pod has `follow` beside `seaweedfs` then), and where the server "
+            f"of {first.code} is still there after five minutes.\n",
             "```sh",
-            f"{asked} delete pod {pod} --ignore-not-found",
-            f"{asked} delete pvc {CLAIM}-{pod}",
+            f"{leads} &&",
+            f"  {asked} delete statefulset/{stateful_set_name(config, first.code)} --ignore-not-found &&",
+            f"  {asked} wait --for=delete pod/{pod} --timeout=5m &&",
+            f"  {asked} delete pvc {CLAIM}-{pod}",
             "```\n",
-            f"3. Add {first.code} to `regions` again, as the second, so that it follows {second.code}. Publish.",
+            f"3. Publish `regions: [{_others(config, estate)}, {first.code}]`, which is a part of "
+            f"`returning-{first.code}.yaml`: it follows {second.code} then.",
             f"4. To lead from {first.code} again: wait until copies agree, stop those who write, and name it first.\n",
         ]
     )

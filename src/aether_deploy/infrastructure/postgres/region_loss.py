@@ -1,14 +1,16 @@
 """What people do when the region of a database is lost, when it returns, and when a standby goes for good."""
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.infrastructure.postgres.commands import PROMOTE, control_of, patch_of
-from aether_deploy.infrastructure.postgres.configuration import POSTGRES_PORT
+from aether_deploy.infrastructure.postgres.commands import PROMOTE, choosing, control_of, patch_of
+from aether_deploy.infrastructure.postgres.configuration import API_PORT, POSTGRES_PORT
 from aether_deploy.infrastructure.postgres.groups import groups_in, scope_of, slot_for, slot_of
 from aether_deploy.infrastructure.postgres.shell import functions
 from aether_deploy.infrastructure.recovery import NOTHING_TO_DO, Recovery
+from aether_deploy.manifest.yaml_text import to_yaml
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
@@ -21,13 +23,24 @@ def recovery_by_patroni(config: "PostgresConfig", estate: Estate, region: str) -
         return NOTHING_TO_DO
     standby, helpers = config.standby.region, functions(estate.data_namespace)
     if region == standby:
-        return Recovery(functions=helpers, gone=gone_text(config, estate, active))
+        return Recovery(functions=helpers, gone=gone_text(config, estate, active), without={"standby": "none"})
+    groups = groups_in(config, active)
     return Recovery(
         functions=helpers,
         lost=lost_text(config, estate, active, standby),
         returned=returned_text(config, estate, active, standby),
-        fenced=tuple(group.part for group in groups_in(config, active)),
+        fenced=tuple(group.part for group in groups),
+        fenced_pods=tuple(f"{group.part}-{place}" for group in groups for place in range(group.members)),
+        promoted=promoted_fields(config, active),
+        without={"regions": [standby], "standby": "none"},
     )
+
+
+def promoted_fields(config: "PostgresConfig", active: str) -> dict[str, Any]:
+    """Return what the description says of the component once its standby has taken the place of ``active``."""
+    assert config.standby is not None
+    standby = {**config.standby.to_settings(), "region": active}
+    return {"regions": [config.standby.region], "standby": standby}
 
 
 def lost_text(config: "PostgresConfig", estate: Estate, active: str, standby: str) -> str:
@@ -40,7 +53,18 @@ def lost_text(config: "PostgresConfig", estate: Estate, active: str, standby: st
         promote=_indented(_patch(config, estate, standby, json.loads(PROMOTE))),
         control=control_of(config, estate, standby, group),
         scope=scope_of(config, standby),
+        fields=_fields(promoted_fields(config, active)),
     )
+
+
+def _fields(fields: Mapping[str, Any]) -> str:
+    return "\n".join(f"   {line}" for line in to_yaml(fields).splitlines())
+
+
+def _leads(config: "PostgresConfig", estate: Estate, code: str) -> str:
+    """Return the command that succeeds where the cluster of a region has a primary: a standby's leader is none."""
+    who = choosing(config, estate, code, groups_in(config, code)[0], role="primary")
+    return f"on {who} \\\n  curl --fail --silent --show-error --output /dev/null http://127.0.0.1:{API_PORT}/primary"
 
 
 def gone_text(config: "PostgresConfig", estate: Estate, active: str) -> str:
@@ -58,6 +82,7 @@ def returned_text(config: "PostgresConfig", estate: Estate, active: str, standby
         standby=standby,
         name=config.name,
         slot=slot_of(config),
+        leads=_indented(_leads(config, estate, standby)),
         keep=_indented(_patch(config, estate, standby, {"slots": {back: {"type": "physical"}}})),
         follow=_indented(_patch(config, estate, active, {"standby_cluster": follow})),
         control=control_of(config, estate, active, groups_in(config, active)[0]),
@@ -85,8 +110,12 @@ _LOST = """\
    {control} list {scope}
    ```
 
-3. Send clients there: in aether.yaml set `regions: [{standby}]` and `standby: {{region: {active}, …}}` (or `none`), for
-   `{name}`, and publish. The Service `{name}` then leads to {standby} from everywhere.
+3. Send clients there: publish this for `{name}`, which is a part of `promoted-{active}.yaml`. The Service `{name}` then
+   leads to {standby} from everywhere.
+
+   ```yaml
+{fields}
+   ```
 """
 
 _GONE = """\
@@ -98,17 +127,21 @@ Its slot keeps all WAL on the primary until the disk is full. After `standby: no
 """
 
 _RETURNED = """\
-It still believes that it is the primary. Before anybody can reach it:
+{active} still believes that it is the primary. Where {standby} was not promoted, that is so, and to let it follow would
+leave no primary at all: leave all this out. Commands ask first whether {standby} leads. Before anybody can reach
+{active}:
 
 1. Let {standby} keep WAL for it, in {standby}:
 
    ```sh
+   {leads} &&
    {keep}
    ```
 
 2. Let it follow, in {active}. `{slot}` is needed there no more.
 
    ```sh
+   {leads} &&
    {follow}
    {control} list {scope}
    ```

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from aether_deploy.config.base import Fault
+from aether_deploy.config.base import Fault, judged
 from aether_deploy.failover.policy import archiving_fault, member_faults
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.postgres.configuration import DATA_PATH, archives
@@ -196,12 +196,12 @@ def faults_in(config: "PostgresConfig", estate: Estate) -> Iterator[Fault]:
     if config.active_in(estate) is None and config.regions == "all":
         yield Fault(("regions",), _ONE_REGION, _NAME_ONE, "all")
         return
-    yield from _primary_faults(config, estate)
-    yield from _standby_faults(config, estate)
-    for code in config.placed_in(estate):
-        region = estate.region(code)
-        if region is not None:
-            yield from _zone_faults(config, region, active=code == config.active_in(estate))
+    placed = [region for code in config.placed_in(estate) if (region := estate.region(code)) is not None]
+    yield from judged(
+        _primary_faults(config, estate),
+        _standby_faults(config, estate),
+        *(_zone_faults(config, each, active=each.code == config.active_in(estate)) for each in placed),
+    )
 
 
 def _primary_faults(config: "PostgresConfig", estate: Estate) -> Iterator[Fault]:

@@ -10,6 +10,9 @@ MEMORY_PERCENT_MIN, MEMORY_PERCENT_MAX = 60, 75
 The rest is for connections, for what replicas have not read yet, and for pages that change while a copy is made.
 """
 
+MACHINE_MAX_GB = 32_768
+"""The memory of the largest machines that can be rented, GiB: ``u7inh-32tb``, Amazon EC2 instance types."""
+
 _MEBI = 2**20
 
 

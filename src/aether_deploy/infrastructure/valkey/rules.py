@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from aether_deploy.config.base import Fault
+from aether_deploy.config.base import Fault, judged
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.valkey.layout import placed_regions
 from aether_deploy.infrastructure.valkey.survival import Shape, shape_of, zone_survival
@@ -14,18 +14,20 @@ if TYPE_CHECKING:
 
 def faults_of(config: "ValkeyConfig", estate: Estate) -> Iterator[Fault]:
     """Yield everything that is wrong with ``config`` on ``estate``."""
-    yield from somebody_makes_the_cluster(config, estate)
-    for region in placed_regions(config, estate):
-        match len(region.zones):
-            case 0:
-                pass  # of no datacenter that holds data the platform tells
-            case 1:
-                yield from one_zone_is_all(region)
-            case 2:
-                yield from two_zones_cannot_be_safe(config, region)
-            case _:
-                yield from no_zone_holds_half(config, region)
-                yield from copies_have_zones(config, region)
+    regions = placed_regions(config, estate)
+    yield from judged(somebody_makes_the_cluster(config, estate), *(zones_suffice(config, each) for each in regions))
+
+
+def zones_suffice(config: "ValkeyConfig", region: EstateRegion) -> Iterator[Fault]:
+    match len(region.zones):
+        case 0:
+            pass  # of no datacenter that holds data the platform tells
+        case 1:
+            yield from one_zone_is_all(region)
+        case 2:
+            yield from two_zones_cannot_be_safe(config, region)
+        case _:
+            yield from judged(no_zone_holds_half(config, region), copies_have_zones(config, region))
 
 
 def somebody_makes_the_cluster(config: "ValkeyConfig", estate: Estate) -> Iterator[Fault]:

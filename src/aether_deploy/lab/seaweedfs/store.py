@@ -20,6 +20,8 @@ from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
 from aether_deploy.infrastructure.object_store.job import (
     ADMIN,
+    CURRENT_FILE,
+    CURRENT_MODULE,
     ENCRYPTION,
     ENCRYPTION_KEYS,
     FILE,
@@ -28,6 +30,7 @@ from aether_deploy.infrastructure.object_store.job import (
     LOGIN_KEYS,
     MODULE,
     buckets_file,
+    current_file,
     identities_file,
 )
 from aether_deploy.infrastructure.object_store.ports import ALL, FILER, FILER_GRPC, MASTER, S3
@@ -41,6 +44,7 @@ from aether_deploy.infrastructure.object_store.seaweed import (
     lifecycle_script,
     server_arguments,
 )
+from aether_deploy.jobs.object_store_current import Version, versions_in
 from aether_deploy.jobs.object_store_s3 import S3Client
 from aether_deploy.lab.life import Booted
 from aether_deploy.lab.processes import Daemon, free_ports
@@ -208,6 +212,29 @@ class ObjectStore(Booted):
         file = self._folder / FILE
         file.write_text(json.dumps(said | {"wait_secs": 20}), "utf-8")
         return self._run([sys.executable, "-m", MODULE, str(file)])
+
+    def set_current(self, region: str) -> "subprocess.CompletedProcess[str]":
+        """Run the program of the CronJob that sets right which versions are the current ones in a copy."""
+        place = self.places[region]
+        filer = f"http://{HOST}:{place.weed.ports[FILER[0]]}"
+        credentials = str(self._folder / "logins" / ADMIN)
+        said = current_file(self.config, region, url=place.url, filer=filer, credentials=credentials)
+        file = self._folder / CURRENT_FILE
+        file.write_text(json.dumps(said), "utf-8")
+        return self._run([sys.executable, "-m", CURRENT_MODULE, str(file)])
+
+    def versions(self, region: str, bucket: str, key: str) -> list[Version]:
+        """Return the versions that a copy has of an object; none where the region does not say."""
+        answer = self.client(region).ask("GET", f"/{bucket}", {"versions": "", "prefix": key})
+        return [each for each in versions_in(answer.body) if each.key == key] if answer.status == 200 else []
+
+    def has_copied(self, region: str, bucket: str, key: str) -> bool:
+        """Return whether a copy has an object that keeps versions, and leads readers to it.
+
+        A reader who asks for an object while it is copied may mislead the copy: see
+        ``aether_deploy.jobs.object_store_current``.
+        """
+        return any(each.is_current for each in self.versions(region, bucket, key))
 
     def carry_out_lifecycle(self) -> "subprocess.CompletedProcess[str]":
         """Run the script of the lifecycle's CronJob in the region that takes writes."""

@@ -23,6 +23,7 @@ from aether_deploy.lab.workplace import own_workplaces
 from aether_deploy.problems import ConfigError, EffectError, Problem
 
 SOCKET = "control.sock"
+LOG = "lab.log"
 NO_LAB = "no lab is up\n  fix: aether-deploy lab up FILE boots one"
 ONE_AT_A_TIME = "a lab is up already\n  fix: aether-deploy lab down ends it"
 Tell = Callable[[str], None]
@@ -50,12 +51,15 @@ class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
         in_effect: What nobody has undone.
         complaints: What ended though nobody ended it.
         watching: The fault that is being watched; empty where none is.
+        watch_left_secs: For how long it is watched at most from now on, seconds; None where none is, or it is not done
+            yet.
     """
 
     record: LabRecord
     in_effect: tuple[InEffect, ...] = ()
     complaints: tuple[str, ...] = ()
     watching: str = ""
+    watch_left_secs: float | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -220,6 +224,7 @@ def ask_down() -> Ended:
     deadline = time.monotonic() + _LEAVE_SECS
     while time.monotonic() < deadline:  # who kept it answers before it has left
         with contextlib.suppress(EffectError), alone():
+            (own_workplaces() / LOG).unlink(missing_ok=True)
             return ended
         time.sleep(_POLL_SECS)
     raise EffectError(_STAYS)

@@ -43,9 +43,11 @@ def parse_fault(text: str) -> LabFault:
     """
     kind, equals, target = text.partition("=")
     known = next((each for each in KINDS if each == kind), None)
-    if known is None or not equals or not target.strip():
+    if known is None:
         raise ValueError(f"is no KIND=TARGET; kinds are {', '.join(KINDS)}")
+    if not equals or not target.strip():
+        raise ValueError("says not to what")
     fault = LabFault(known, target.strip())
     if known == "cut" and len(fault.ends) != 2:
-        raise ValueError("is no pair of regions; write them with a comma between: cut=us-east-1,eu-west-1")
+        raise ValueError("is no pair of different regions with a comma between")
     return fault

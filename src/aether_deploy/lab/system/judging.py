@@ -101,6 +101,8 @@ def _outcome(said: Predicted, seen: Measured, resolution: float) -> Judged:
         return Judged("held", _says(seen))
     if _GRAVITY[seen.outcome] < _GRAVITY[said.outcome] and not said.certain:
         return Judged("held", f"{_says(seen)}, better than the gravest case")
+    if seen.outcome == "holds" and seen.watched_secs <= resolution:
+        return Judged("unmeasured", f"watched for {secs_text(seen.watched_secs)} only: too short to see writes stop")
     return Judged(
         "broken", f"{_says(seen)}, and it was to be {'untouched' if said.outcome == 'holds' else said.outcome}"
     )
@@ -109,6 +111,9 @@ def _outcome(said: Predicted, seen: Measured, resolution: float) -> Judged:
 def _span(said: Predicted, seen: Measured, resolution: float) -> Judged:
     stopped = seen.stopped_secs or 0.0
     best, worst = said.best_secs, said.worst_secs
+    if best is not None and seen.outcome == "holds" and seen.watched_secs < best + resolution:
+        reason = f"too short to see writes stop for {secs_text(best)} and more"
+        return Judged("unmeasured", f"watched for {secs_text(seen.watched_secs)} only: {reason}")
     if worst is not None and stopped > worst + resolution:
         return Judged("broken", f"writes stopped for {secs_text(stopped)}, longer than {secs_text(worst)}")
     if best is not None and stopped < best - resolution:

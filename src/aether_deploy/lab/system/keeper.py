@@ -59,6 +59,7 @@ class LabKeeper:
             in_effect=tuple(InEffect(str(each.fault), round(each.at, 3)) for each in lab.in_effect),
             complaints=tuple(lab.complaints()),
             watching=lab.watching,
+            watch_left_secs=lab.watch_left_secs,
         )
 
     def fault(self, fault: LabFault, most_secs: float | None, tell: Tell) -> FaultRecord:

@@ -64,8 +64,7 @@ def measure(
         lost: How many acknowledged writes are gone; None: not known.
         stalls: When the machine itself stood still.
     """
-    begin, end = _longest(seen.acknowledged, at, until)
-    stopped = end - begin
+    begin, end, stopped = _longest(seen.acknowledged, at, until, resolution)
     last = longest_open(seen.acknowledged, at, until)
     is_back = last <= resolution
     if not is_back:
@@ -92,11 +91,34 @@ def stalled_secs(stalls: Sequence[Stall], begin: float, end: float) -> float:
     return sum(max(0.0, min(each.end, end) - max(each.begin, begin)) for each in stalls)
 
 
-def _longest(times: Sequence[float], at: float, until: float) -> tuple[float, float]:
-    """Return the longest time without an acknowledgement that one ended after the fault; it begins with the fault."""
+class _Away(NamedTuple):
+    """A time without an acknowledgement, or several that are one, and how much of it that was, seconds."""
+
+    begin: float
+    end: float
+    secs: float
+
+
+def _longest(times: Sequence[float], at: float, until: float, resolution: float) -> _Away:
+    """Return the longest time without an acknowledgement that one ended after the fault; it begins with the fault.
+
+    Outages that follow each other before writes went on for long enough to be back are one; those are not that may be
+    a single answer that came late.
+    """
     after = times[bisect_right(times, at) : bisect_right(times, until)]
-    gaps = pairwise(chain((at,), after))
-    return max(gaps, key=lambda gap: gap[1] - gap[0], default=(at, at))
+    longest = last = _Away(at, at, 0.0)
+    for begin, end in pairwise(chain((at,), after)):
+        found = _Away(begin, end, end - begin)
+        if found.secs > 2 * resolution:
+            if last.secs and begin - last.end < STAYS_SECS:
+                found = _Away(last.begin, end, last.secs + found.secs)
+            last = found
+        longest = max(longest, found, key=_secs)
+    return longest
+
+
+def _secs(away: _Away) -> float:
+    return away.secs
 
 
 def longest_open(times: Sequence[float], at: float, until: float) -> float:
@@ -139,7 +161,7 @@ def is_settled(
         open_: Nothing was said of it.
         stalls: When the machine itself stood still.
     """
-    if now - at < max(QUIET_SECS, clock_secs + resolution, resolution + MARGIN_SECS):
+    if now - at < _least_secs(resolution, clock_secs):
         return False
     away = longest_open(seen.acknowledged, at, now)
     is_back = away <= resolution
@@ -149,8 +171,29 @@ def is_settled(
         return False  # its client waits for the answer to a write, and has asked for nothing else
     if said.outcome in ("down", "read-only") or (said.outcome == "holds" and not open_):
         return True  # it has been watched for long enough to see whether that holds
-    begin, end = _longest(seen.acknowledged, at, now)
-    if is_back and (end - begin <= resolution or now - end >= STAYS_SECS):
+    longest = _longest(seen.acknowledged, at, now, resolution)
+    if is_back and (longest.secs <= resolution or now - longest.end >= STAYS_SECS):
         return True
-    most = UNSAID_SECS if open_ else MEND_SECS if said.worst_secs is None else said.worst_secs
-    return now - at >= most + stalled_secs(stalls, at, now) + resolution + MARGIN_SECS
+    return now - at >= _most_secs(said, open_=open_) + stalled_secs(stalls, at, now) + resolution + MARGIN_SECS
+
+
+def _least_secs(resolution: float, clock_secs: float) -> float:
+    return max(QUIET_SECS, clock_secs + resolution, resolution + MARGIN_SECS)
+
+
+def _most_secs(said: Predicted, *, open_: bool) -> float:
+    return UNSAID_SECS if open_ else MEND_SECS if said.worst_secs is None else said.worst_secs
+
+
+def longest_watch_secs(said: Predicted, *, resolution: float, clock_secs: float = 0.0, open_: bool = False) -> float:
+    """Return how long a part is watched at most, seconds, while the machine does not stand still.
+
+    Args:
+        said: What was said of it.
+        resolution: A shorter wait is none, seconds.
+        clock_secs: How long the part may take to do something by itself, seconds.
+        open_: Nothing was said of it.
+    """
+    waits = open_ or said.outcome == "interrupted"
+    most = _most_secs(said, open_=open_) + resolution + MARGIN_SECS if waits else 0.0
+    return min(LONGEST_SECS, max(_least_secs(resolution, clock_secs) + QUIET_SECS, most))

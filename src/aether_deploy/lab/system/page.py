@@ -3,15 +3,16 @@
 Equal records give equal bytes.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
 
 from aether_deploy.lab.system.page_bars import KEY, fault_bars, lab_bars, verdict_html
 from aether_deploy.lab.system.page_graph import graph_svg, legend_html, state_after, state_now, states_in
-from aether_deploy.lab.system.page_style import STYLE
+from aether_deploy.lab.system.page_style import PAGE_WIDTH, STYLE
 from aether_deploy.lab.system.record import FaultRecord, LabRecord, PartRecord, Verdict
-from aether_deploy.lab.system.wording import measured_text, part_text, predicted_text
+from aether_deploy.lab.system.wording import part_text, predicted_text, seen_text
 
 _ORDER: dict[Verdict, int] = {"broken": 0, "held": 1, "unmeasured": 2}
 
@@ -32,7 +33,7 @@ def page_of(record: LabRecord) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE}{_hint_style(record)}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(body)
         + "\n</main>\n</body>\n</html>\n"
     )
@@ -50,13 +51,15 @@ def _figures(record: LabRecord) -> str:
     verdicts = _verdicts(part for fault in record.faults for part in fault.parts)
     running = sum(each.state == "running" for member in record.members for each in member.processes)
     total = sum(len(member.processes) for member in record.members)
+    mends = sum(fault.fault.startswith("mend=") for fault in record.faults)
     known = [member.memory_mb for member in record.members if member.memory_mb is not None]
     figures = [
         ("booted in", f"{record.boot_secs:.1f} s"),
         ("up for", _length(record.up_secs)),
         ("processes", f"{total}" if running == total else f"{running} of {total} run"),
         *([("memory", f"{sum(known):.0f} MB")] if known else []),
-        ("faults", str(sum(not fault.fault.startswith("mend=") for fault in record.faults))),
+        ("faults", str(len(record.faults) - mends)),
+        *([("mends", str(mends))] if mends else []),
     ]
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures)
     if record.faults:
@@ -86,7 +89,24 @@ def _platform(record: LabRecord) -> Iterator[str]:
 
 
 def _scrolled(svg: str, name: str) -> str:
-    return f'<figure><div class="scroll" tabindex="0" role="group" aria-label="{escape(name)}">\n{svg}\n</div></figure>'
+    return (
+        f'<figure><p class="hint">{_HINT}</p>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(name)}">\n{svg}\n</div></figure>'
+    )
+
+
+_HINT = "wider than this screen: scroll it sideways →"
+_AROUND = 80
+"""Pixels beside a picture, at most."""
+
+
+def _hint_style(record: LabRecord) -> str:
+    """Return the rule that shows the hint where the picture does not fit: the page itself does not grow with it."""
+    found = re.search(r' width="(\d+)"', graph_svg(record, state_now(record), ""))
+    assert found is not None
+    least = int(found[1]) + _AROUND
+    shown = ".hint { display: block; }"
+    return f"{shown}\n" if least > PAGE_WIDTH else f"@media (max-width: {least - 1}px) {{ {shown} }}\n"
 
 
 def _timeline(record: LabRecord) -> Iterator[str]:
@@ -171,7 +191,7 @@ def _part(part: PartRecord) -> str:
         ("component", escape(part.member)),
         ("part", escape(part_text(part))),
         ("predicted", escape(predicted_text(part.predicted)) + _reasons(part)),
-        ("measured", escape(measured_text(part.measured))),
+        ("measured", escape(seen_text(part))),
         ("verdict", f"{verdict_html(part.verdict)}<br>{escape(part.says)}"),
     ]
     return "<tr>" + "".join(f'<td data-is="{name}">{text}</td>' for name, text in cells) + "</tr>"

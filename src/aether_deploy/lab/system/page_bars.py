@@ -5,7 +5,7 @@ from html import escape
 
 from aether_deploy.lab.system.parts import Part
 from aether_deploy.lab.system.record import FaultRecord, LabRecord, Outage, PartRecord, Predicted, Verdict
-from aether_deploy.lab.system.wording import measured_text, predicted_text
+from aether_deploy.lab.system.wording import predicted_text, seen_text
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 _TICKS = 7
@@ -107,7 +107,7 @@ def _who(name: str) -> str:
 def _told(part: PartRecord) -> str:
     """Return the name of a part, what was said and seen of it, and the verdict."""
     said = f'<div class="soft">predicted: {escape(predicted_text(part.predicted))}</div>'
-    seen = f'<div class="soft">measured: {escape(measured_text(part.measured))} {verdict_html(part.verdict)}</div>'
+    seen = f'<div class="soft">measured: {escape(seen_text(part))} {verdict_html(part.verdict)}</div>'
     return f'<div class="who">{escape(_name(part))}{said}{seen}</div>'
 
 
@@ -124,9 +124,7 @@ def _name(part: PartRecord) -> str:
 
 
 def _row(record: LabRecord, fault: FaultRecord, part: PartRecord, span: float) -> str:
-    text = (
-        f"{_name(part)}: predicted: writes {predicted_text(part.predicted)}; measured: {measured_text(part.measured)}"
-    )
+    text = f"{_name(part)}: predicted: writes {predicted_text(part.predicted)}; measured: {seen_text(part)}"
     bars = [*_grid(span), *_said(part.predicted, span), *_seen(record, fault, part, span)]
     return f'<svg class="bar" role="img" aria-label="{escape(text)}">{"".join(bars)}</svg>'
 

@@ -2,6 +2,9 @@
 beside each says the same again.
 """
 
+PAGE_WIDTH = 1240
+"""How wide the page is at most, pixels."""
+
 STYLE = """\
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #59636e; --line: #c8ced5; --box: #f6f8fa;
   --held: #00704f; --broken: #b83200; --unmeasured: #59636e; --said: #0072b2; --saidfill: #0072b233;
@@ -26,7 +29,7 @@ dl.figures dd { margin: 0; font-size: 18px; font-variant-numeric: tabular-nums; 
 section.fault { border: 1px solid var(--line); border-radius: 8px; padding: 4px 16px 14px; margin: 16px 0; }
 section.fault > h3 { font-size: 17px; margin: 12px 0 2px; overflow-wrap: anywhere; }
 figure { margin: 12px 0; } .scroll { overflow-x: auto; }
-.scroll svg { display: block; }
+.scroll svg { display: block; } .hint { display: none; font-size: 13px; color: var(--soft); margin: 0; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--soft); } svg .name { fill: var(--ink); }
 svg .region { font-size: 14px; font-weight: 600; fill: var(--ink); }
 .band { fill: var(--box); stroke: var(--line); } .zone { fill: var(--paper); stroke: var(--line); }

@@ -76,7 +76,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         readable: Whether it could be read while writes stopped; True where they never did, None where no read was
             tried meanwhile.
         stopped_secs: Longest time between two acknowledged writes, seconds, of which the first was before the fault or
-            after; None where writes did not come back.
+            after; None where writes did not come back. Outages that follow each other within moments are one.
         stalled_secs: For how long of that the machine itself stood still, seconds: no client could have told.
         watched_secs: How long it was watched from the fault on.
         acknowledged: Writes that were acknowledged so far, before the fault too.

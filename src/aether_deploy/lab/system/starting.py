@@ -10,12 +10,11 @@ from typing import IO
 
 import msgspec
 
-from aether_deploy.lab.system.control import Line
+from aether_deploy.lab.system.control import LOG, Line
 from aether_deploy.lab.system.keeper import Order
 from aether_deploy.lab.workplace import own_workplaces
 from aether_deploy.problems import ConfigError, EffectError
 
-_LOG = "lab.log"
 _LOG_WHILE_BOOTING = "lab-{pid}.log"
 _LOG_LINES = 6
 _END_SECS = 60.0
@@ -36,7 +35,7 @@ def start_keeper(order: Order, tell: Tell) -> None:
     log = own_workplaces() / _LOG_WHILE_BOOTING.format(pid=os.getpid())
     try:
         _boot(order, tell, log)
-        log.replace(log.with_name(_LOG))  # ours is the one lab that is up
+        log.replace(log.with_name(LOG))  # ours is the one lab that is up
     finally:
         log.unlink(missing_ok=True)
 

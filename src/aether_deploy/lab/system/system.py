@@ -4,7 +4,7 @@ import datetime
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, wait
 from contextlib import ExitStack
 
 import msgspec
@@ -30,6 +30,7 @@ Tell = Callable[[str], None]
 _POLL_SECS = 0.5
 _CHECK_SECS = 5.0
 _SETTLE_SECS = 60.0
+_MENDED_AT_ONCE = 2
 
 
 def _say_nothing(text: str) -> None:
@@ -89,6 +90,7 @@ class LabSystem(Booted):
         self._faults: list[FaultRecord] = []
         self._in_effect: list[FaultInEffect] = []
         self.watching = ""
+        self._watched_until: float | None = None
         self._turn = threading.Lock()
 
     # --- life
@@ -206,13 +208,23 @@ class LabSystem(Booted):
             EffectError: Another fault is being watched; nothing is done. Or a member could not do its part.
         """
         if not self._turn.acquire(blocking=False):
-            raise EffectError(f"{self.watching or 'a fault'} is being watched\n  fix: wait until that is over")
+            raise EffectError(f"{self.watching or 'a fault'} is being watched{self._left()}\n  fix: {_WAIT}")
         try:
             self.watching = str(fault)
             return self._fault(fault, most_secs, tell)
         finally:
-            self.watching = ""
+            self.watching, self._watched_until = "", None
             self._turn.release()
+
+    @property
+    def watch_left_secs(self) -> float | None:
+        """For how long the fault is watched at most from now on, seconds; None where none is, or it is not done yet."""
+        until = self._watched_until
+        return None if until is None else max(0.0, until - self.clock())
+
+    def _left(self) -> str:
+        left = self.watch_left_secs
+        return "" if left is None else f", for {left:.0f} s more at most"
 
     def _fault(self, fault: LabFault, most_secs: float | None, tell: Tell) -> FaultRecord:
         self._strike_of(fault, self.processes())  # what cannot be is refused before anybody waits
@@ -223,7 +235,8 @@ class LabSystem(Booted):
         strike, expectation = self._foreseen(fault, unsettled)
         self._watch.prepare()
         at = self.clock()
-        self._strike(fault, strike, at)
+        self._strike(fault, strike, at, tell)
+        self._watched_until = at + self._watch.longest_secs(expectation, most_secs=most_secs)
         observed = self._watch.observe(at, expectation, most_secs=most_secs, tell=tell)
         pairs = _pairs(strike.cut)
         record = FaultRecord(
@@ -270,8 +283,8 @@ class LabSystem(Booted):
         reasons = {part: unsettled[part.member] for part in self._watch.parts if part.member in unsettled}
         return strike, msgspec.structs.replace(expectation, unpredicted={**reasons, **expectation.unpredicted})
 
-    def _strike(self, fault: LabFault, strike: Strike, at: float) -> None:
-        """Do it everywhere at once.
+    def _strike(self, fault: LabFault, strike: Strike, at: float, tell: Tell) -> None:
+        """Do it everywhere at once; what is mended comes back member by member.
 
         A fault is in effect from the moment that it begins, even where a member could not do its part; what is mended
         is so until every member has done its own, so that it can be mended again.
@@ -290,6 +303,8 @@ class LabSystem(Booted):
         for desk in self._desks:
             names = [each.address for each in strike.hit if each.member == desk.member.name]
             if names:
+                _let_some_finish(done if mends else [])
+                tell(f"{desk.member.name} {'comes back' if mends else 'is hit'}")
                 done.append(desk.do(_doing(fault, desk.member), names))
         wait(done)
         for each in done:
@@ -298,7 +313,19 @@ class LabSystem(Booted):
             self._in_effect = [each for each in self._in_effect if each not in strike.ends]
 
 
+_WAIT = "wait until that is over; lab report has it then"
 _NOTHING = "nothing of this description can run here{reasons}\n  fix: describe components, worlds or services"
+
+
+def _let_some_finish(begun: "Collection[Future[None]]") -> None:
+    """Wait until few enough members are being mended that another may begin.
+
+    What starts takes the machine for itself: everything at once, and clients see how that stands still. Members are in
+    the order in which they need each other.
+    """
+    waiting = {each for each in begun if not each.done()}
+    while len(waiting) >= _MENDED_AT_ONCE:
+        waiting = wait(waiting, return_when=FIRST_COMPLETED).not_done
 
 
 def _doing(fault: LabFault, member: Member) -> Callable[[Collection[str]], None]:

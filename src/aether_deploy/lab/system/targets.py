@@ -157,7 +157,7 @@ def _mended(fault: LabFault, processes: Iterable[LabProcess], in_effect: Sequenc
     kept = [each for each in in_effect if each not in ends]
     away = frozenset(address for each in kept for address in each.hit)
     back = frozenset(address for each in ends for address in each.hit) - away
-    hit = tuple(each for each in processes if each.address in back and each.state != "running")
+    hit = tuple(each for each in processes if each.address in back)  # one that runs could not be mended whole
     return Strike(hit, tuple(each.fault.ends for each in ends if each.fault.kind == "cut"), tuple(ends))
 
 

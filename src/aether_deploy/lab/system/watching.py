@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from aether_deploy.lab.system.expecting import Expectation
-from aether_deploy.lab.system.measuring import LONGEST_SECS, Seen, Stall, is_settled, longest_open, measure
+from aether_deploy.lab.system.measuring import (
+    LONGEST_SECS,
+    Seen,
+    Stall,
+    is_settled,
+    longest_open,
+    longest_watch_secs,
+    measure,
+)
 from aether_deploy.lab.system.member import Probe
 from aether_deploy.lab.system.parts import Part, part_of
 from aether_deploy.lab.system.record import Measured, Outage, Predicted
@@ -292,6 +300,27 @@ class Watch:
                 tell(_progress(now - at, waiting))
             time.sleep(_POLL_SECS)
         return Observed(now, self._told(at, now))
+
+    def longest_secs(self, expectation: Expectation, *, most_secs: float | None = None) -> float:
+        """Return for how long a fault is watched at most, seconds, while the machine does not stand still.
+
+        Args:
+            expectation: What was said of it.
+            most_secs: As for :meth:`observe`.
+        """
+        longest = max(
+            (
+                longest_watch_secs(
+                    expectation.parts.get(client.part, Predicted()),
+                    resolution=resolution_of(client.probe),
+                    clock_secs=expectation.clocks.get(client.part, 0.0),
+                    open_=client.part in expectation.unpredicted,
+                )
+                for client in self._clients
+            ),
+            default=0.0,
+        )
+        return longest if most_secs is None else min(longest, most_secs)
 
     def _is_settled(self, client: _Client, at: float, now: float, expectation: Expectation) -> bool:
         said = expectation.parts.get(client.part, Predicted())

@@ -12,12 +12,22 @@ def predicted_text(said: Predicted) -> str:
         case "holds":
             return "go on"
         case "interrupted":
-            return "come back" if said.worst_secs is None else f"stop {_span(said)}"
+            return "come back" if _was_away(said) else f"stop {_span(said)}"
         case "read-only":
             return f"{gravest}stop until mended; reads go on"
         case "down":
             reads = "; reads go on elsewhere" if said.readable else ""
             return f"{gravest}stop until mended{reads or ', and so do reads'}"
+
+
+def seen_text(record: PartRecord) -> str:
+    """Return what clients saw of a part after what was said of it."""
+    return measured_text(record.measured, record.predicted)
+
+
+def _was_away(said: Predicted) -> bool:
+    """Return whether it was said of a part that it comes back, and not when: only of mending that is said."""
+    return said.outcome == "interrupted" and said.worst_secs is None
 
 
 def _span(said: Predicted) -> str:
@@ -27,11 +37,20 @@ def _span(said: Predicted) -> str:
     return f"for {TimeSpan(said.best_secs, said.best_secs, said.worst_secs).range_text(' to ')}"
 
 
-def measured_text(seen: Measured | None) -> str:
-    """Return what clients saw of writes: ``stopped for 7.4 s``, ``went on``."""
+def measured_text(seen: Measured | None, said: Predicted | None = None) -> str:
+    """Return what clients saw of writes: ``stopped for 7.4 s``, ``went on``.
+
+    Args:
+        seen: What they saw; None: nobody asks.
+        said: What was said; of what was away before, and was to come back, nothing goes on.
+    """
     if seen is None:
         return "not asked"
     match seen.outcome:
+        case "holds" if said is not None and _was_away(said):
+            return "back at once"
+        case "interrupted" if said is not None and _was_away(said):
+            return f"back after {secs_text(seen.stopped_secs or 0.0)}"
         case "holds":
             return "went on"
         case "interrupted":

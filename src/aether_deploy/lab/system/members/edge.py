@@ -2,8 +2,11 @@
 
 import contextlib
 import socket
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 
 import msgspec
@@ -34,6 +37,10 @@ _READY_SECS = 120.0
 _POLL_SECS = 0.1
 _SLICE_SECS = 0.9
 _TRIES = 3
+_ALONE_SECS = 0.3
+"""How long one player waits before others ask beside him."""
+_OBJECTS = 20
+"""So many objects of one kind players ask for: for one that is fetched already a pod lets others wait."""
 
 
 def members_of(platform: Platform, network: Network) -> Sequence[Member]:
@@ -73,6 +80,16 @@ class EdgePaths(msgspec.Struct, frozen=True):
 
     new: str | None
     kept: str | None
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Further paths whose answers are never kept."""
+        return () if self.new is None else tuple(f"{self.new}-{number}" for number in range(1, _OBJECTS))
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*_paths(self), *self.others)
 
 
 def paths_of(policy: EdgePolicy) -> EdgePaths:
@@ -169,11 +186,16 @@ class EdgeMember(FrontedMember):
     def _put_objects(self) -> None:
         """Put what clients ask for where writes go, and wait until every copy has it."""
         homes = [region.code for region in home_regions(self._origin, self._estate)]
-        for path in sorted({path for policy in self._policies.values() for path in _paths(paths_of(policy))}):
-            for home in homes:
-                client = self._client(home)
-                verb = "PUT" if home == homes[0] else "GET"
-                _until(lambda client=client, verb=verb, path=path: self._is_there(client, verb, path), path)  # type: ignore[misc]
+        asked = [paths_of(policy) for policy in self._policies.values()]
+        for path in sorted({each for paths in asked for each in paths.every}):  # the last is copied last
+            self._until_there(homes[0], "PUT", path)
+        for home in homes[1:]:
+            for path in sorted({each for paths in asked for each in _paths(paths)}):
+                self._until_there(home, "GET", path)
+
+    def _until_there(self, home: str, verb: str, path: str) -> None:
+        client = self._client(home)
+        _until(lambda: self._is_there(client, verb, path), path)
 
     def _is_there(self, client: S3Client, verb: str, path: str) -> bool:
         body = b"lab" if verb == "PUT" else b""
@@ -203,17 +225,27 @@ class EdgeMember(FrontedMember):
     # --- clients
 
     def probes(self) -> Sequence[Probe]:
-        return [_Player(self, region.code) for region in self._regions if paths_of(self._policies[region.code]).new]
+        return [_Players(self, region.code) for region in self._regions if paths_of(self._policies[region.code]).new]
 
-    def ask(self, region: str, path: str, within_secs: float) -> None:
+    def ask(self, region: str, path: str, within_secs: float, over: threading.Event | None = None) -> None:
         """Ask the edge of a region for a path; a client gives up on a pod that something befalls meanwhile.
+
+        Args:
+            region: The region.
+            path: What for.
+            within_secs: How long to wait, seconds.
+            over: Set once nobody wants the answer any more.
 
         Raises:
             OSError: Nobody answers.
             EffectError: The answer is not the object.
         """
         address, changes = self._network.find(Server(self.name, region, HTTP[0])), self._changes
-        status = _status(address, path, lambda spent: spent < within_secs and changes == self._changes)
+
+        def goes_on(spent: float) -> bool:
+            return spent < within_secs and changes == self._changes and not (over is not None and over.is_set())
+
+        status = _status(address, path, goes_on)
         if status != 200:
             raise EffectError(f"{path}: {status}")
 
@@ -226,18 +258,54 @@ class EdgeMember(FrontedMember):
         """Return what clients of a region ask for."""
         return paths_of(self._policies[region])
 
+    def crowd(self, region: str) -> int:
+        """Return how many players ask at once so that most are answered while each pod lets one wait."""
+        return 2 * len(self.pods_in(region)) + 1
 
-class _Player(Probe):
-    """A player of one region: asks the edge there for what it must fetch, and for what it keeps."""
+
+class _Players(Probe):
+    """Players of one region: they ask the edge there for what it must fetch, and for what it keeps.
+
+    One asks; where he waits, others ask beside him, each for another object. The edge serves while most are answered: a
+    pod lets one wait who asks an origin that was silent before, and answers the others by the next.
+    """
 
     def __init__(self, member: EdgeMember, region: str) -> None:
         self.member, self.part, self.region = member.name, region, region
         self._edges, self._paths = member, member.paths(region)
+        self._free = deque(path for path in (self._paths.new, *self._paths.others) if path is not None)
+        self._pool = ThreadPoolExecutor(len(self._free), thread_name_prefix=f"players-{region}")
+        self._closed = threading.Event()
 
     def write(self, number: int) -> None:
-        """Ask for what is not kept, for as long as an edge itself waits for its origins."""
-        assert self._paths.new is not None
-        self._edges.ask(self.part, self._paths.new, self._edges.patience_secs(self.part))
+        """Ask for what is not kept, for as long as an edge itself waits for its origins.
+
+        Raises:
+            Exception: One who asked alone was not answered, or most of those who asked were not.
+        """
+        first = self._ask()
+        wait([first], _ALONE_SECS)
+        if first.done():
+            first.result()
+            return
+        others = [self._ask() for _ in range(min(self._edges.crowd(self.part) - 1, len(self._free)))]
+        _need_most([first, *others])
+
+    def _ask(self) -> "Future[None]":
+        """Let somebody ask for an object that nobody waits for.
+
+        Raises:
+            EffectError: There is none.
+        """
+        if not self._free:
+            raise EffectError(f"everybody waits who asks the edge of {self.part}")
+        path = self._free.popleft()
+        asked = self._pool.submit(self._asked, path)
+        asked.add_done_callback(lambda _: self._free.append(path))
+        return asked
+
+    def _asked(self, path: str) -> None:
+        self._edges.ask(self.part, path, self._edges.patience_secs(self.part), self._closed)
 
     def read(self) -> None:
         path = self._paths.kept or self._paths.new
@@ -245,7 +313,25 @@ class _Player(Probe):
         self._edges.ask(self.part, path, _SLICE_SECS)
 
     def close(self) -> None:
-        """Nothing is open between two questions."""
+        self._closed.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _need_most(asked: "Sequence[Future[None]]") -> None:
+    """Wait until most have been answered.
+
+    Raises:
+        Exception: So many were not that those who were are not most.
+    """
+    waiting = set(asked)
+    answered: list[Future[None]] = []
+    failed: list[Future[None]] = []
+    while 2 * len(answered) <= len(asked):
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for each in done:
+            (answered if each.exception() is None else failed).append(each)
+        if 2 * len(failed) >= len(asked):
+            failed[0].result()
 
 
 def _paths(paths: EdgePaths) -> list[str]:

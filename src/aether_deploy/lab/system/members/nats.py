@@ -60,7 +60,7 @@ class NatsMember(Member):
             MissingProgramsError: The server, or the client that its Jobs need, is not on this machine.
         """
         self.name = config.name
-        self._network = network
+        self._config, self._network = config, network
         self._servers = Supercluster(config, estate)
         self._streams = streams_of(config, estate)
         self._regions = tuple(code for code in dict.fromkeys(each.region for each in self._streams))
@@ -166,8 +166,8 @@ class NatsMember(Member):
         from aether_deploy.lab.system.members.nats_probe import ManagementProbe, StreamProbe  # need nats-py
 
         found: list[Probe] = [StreamProbe(self.name, self._servers, stream) for stream in self._streams]
-        if self._streams:
-            account = self._streams[0].account
+        accounts = [*(each.account for each in self._streams), *(each.name for each, _, _ in self._config.users)]
+        for account in accounts[:1]:
             names = [each.name for each in self._streams if each.account == account]
             found.append(ManagementProbe(self.name, self._servers, account, names))
         return found

@@ -177,7 +177,7 @@ class ManagementProbe(_NatsProbe):
             member: The member.
             servers: Its servers.
             account: The account whose streams are managed.
-            streams: Names of its streams, which go on without management.
+            streams: Names of its streams, which go on without management; without any, nothing can be read.
         """
         super().__init__(servers, user_of(servers.config, account), None)
         self.member = member

@@ -112,7 +112,7 @@ class ObjectStoreMember(Member):
 
     def _is_copied(self, bucket: str, region: str) -> bool:
         self._store.follow_again([region])
-        return self._store.client(region).ask("GET", f"/{bucket}/{FIRST}").status == 200
+        return self._store.has_copied(region, bucket, FIRST)
 
     def _end(self) -> None:
         self._life.close()

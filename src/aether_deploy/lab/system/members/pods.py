@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic as now
+from time import sleep
 
 import msgspec
 
@@ -13,7 +14,7 @@ from aether_deploy.fleet.config import DeploymentConfig
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.lab.processes import Daemon
 from aether_deploy.lab.system.member import Member
-from aether_deploy.lab.system.members.standing import Standing, address_of
+from aether_deploy.lab.system.members.standing import PACE_SECS, Standing, address_of
 from aether_deploy.lab.system.network import Address, Network, Server, Transport
 from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.lab.workplace import Workplace
@@ -176,6 +177,7 @@ class FrontedMember(Member):
             pod.daemon.signal(signal.SIGCONT)
             if pod.daemon.pid is None:
                 pod.daemon.start()
+                sleep(PACE_SECS)
         self._standing.mend(names)
         for each in names:
             self._frozen_at.pop(each, None)

@@ -25,7 +25,7 @@ from aether_deploy.lab.patroni.process_tree import postmaster_in
 from aether_deploy.lab.patroni.programs import find_patroni_programs
 from aether_deploy.lab.processes import free_ports
 from aether_deploy.lab.system.member import Member, Probe
-from aether_deploy.lab.system.members.standing import Standing, address_of
+from aether_deploy.lab.system.members.standing import PACE_SECS, Standing, address_of
 from aether_deploy.lab.system.network import HOST, Address, Network, Server
 from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.lab.workplace import Workplace
@@ -36,6 +36,7 @@ STANDBY_PART = "standby"
 PORT = "postgresql"
 _ROOM_MB_EACH = 120
 _BOOT_SECS = 240.0
+_PACE_SECS = 5 * PACE_SECS  # Patroni and the database take their time to start
 _POLL_SECS = 0.25
 _BACKEND = "patroni"
 
@@ -304,6 +305,7 @@ class PostgresMember(Member):
             member.thaw()
             if not member.runs:
                 member.start()
+                time.sleep(_PACE_SECS)
         self._standing.mend(names)
 
     def settle(self, within_secs: float) -> bool:

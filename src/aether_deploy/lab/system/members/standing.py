@@ -6,6 +6,9 @@ from typing import Protocol
 from aether_deploy.lab.processes import Daemon
 from aether_deploy.lab.system.record import ProcessState
 
+PACE_SECS = 0.2
+"""From the start of one process to that of the next at mending: what starts takes a machine from those who serve."""
+
 
 class Runs(Protocol):
     """What has a process id while it runs."""

@@ -27,10 +27,17 @@ from aether_deploy.problems import EffectError
 
 _JOB_SECS = 120.0
 _READY_SECS = 120.0
+_PLANNED_SECS = 180.0
+"""How long Jobs run after each other at mending until all is as planned."""
 _SHORT_WAIT_SECS = 5.0
+_AWAY_SECS = 15.0
+"""How long copies are waited for where other nodes are away: their shard may have nobody to copy."""
 _TRY_SECS = 0.3
 _WITHIN_SECS = 0.9
 _PAUSE_SECS = 0.05
+_POLL_SECS = 0.2
+_AGAIN_SECS = 1.0
+_FIX = "mend it again; lab status -v says who leads what"
 _SESSION_SECS = 86400
 
 
@@ -140,17 +147,71 @@ class ValkeyMember(Member):
             cluster.signal(signal.SIGSTOP, *pods)
 
     def mend(self, names: Collection[str]) -> None:
-        """Start what ended, let go on what is frozen, and run once what the CronJob runs every few minutes."""
-        jobs = []
-        for code, cluster, pods in self._each(names):
+        """Start what ended, let go on what is frozen, and run what the CronJob runs every few minutes.
+
+        A node that was primary waits before it starts. Where all nodes are there, the Job runs until all is as planned;
+        while others are gone it says so and ends, as in a cluster.
+
+        Raises:
+            EffectError: A node does not come back, or the Job cannot bring the cluster to its plan.
+        """
+        mended = list(self._each(names))
+        for code, cluster, pods in mended:
             running = cluster.running()
             cluster.signal(signal.SIGCONT, *pods)
             cluster.start(*(pod for pod in pods if pod not in running))
             self._standing.mend(address_of(code, pod) for pod in pods)
-            whole = len(cluster.running()) == len(cluster.places)
-            jobs.append(self._reconcile(code, wait_secs=60.0 if whole else _SHORT_WAIT_SECS))
-        for job in jobs:
-            job.wait(_JOB_SECS)  # while other nodes are gone it says so and ends, as in a cluster
+        for code, cluster, pods in mended:
+            what = f"{', '.join(pods)} of {self.name} in {code} answer"
+            cluster.wait_until(partial(self._answer, cluster, pods), _READY_SECS, what)
+        deadline = time.monotonic() + _PLANNED_SECS
+        jobs = {code: self._reconcile(code, wait_secs=self._patience_secs(code)) for code, _, _ in mended}
+        for code, job in jobs.items():
+            self._until_planned(code, job, deadline)
+
+    def _answer(self, cluster: ValkeyCluster, pods: Collection[str]) -> bool:
+        self.check()  # one that ended answers never
+        return set(pods) <= cluster.look(silent=[pod for pod in cluster.places if pod not in pods]).keys()
+
+    def _patience_secs(self, code: str) -> float:
+        return 60.0 if self._is_whole(code) else _SHORT_WAIT_SECS
+
+    def _is_whole(self, code: str) -> bool:
+        """Return whether nobody keeps a node of a region away."""
+        addresses = [address_of(code, pod) for pod in self._clusters[code].places]
+        return not any(self._standing.is_ended(each) or self._standing.is_frozen(each) for each in addresses)
+
+    def _until_planned(self, code: str, job: Job, deadline: float) -> None:
+        """Run the Job again until all is as planned, as the CronJob would; once where nodes are away.
+
+        Raises:
+            EffectError: It is not in time; with what the last one said.
+        """
+        while job.wait(_JOB_SECS) != 0 and self._is_whole(code):
+            if time.monotonic() > deadline:
+                raise EffectError(f"{self.name} in {code} is not as planned\n{job.said}\n  fix: {_FIX}")
+            time.sleep(_AGAIN_SECS)
+            job = self._reconcile(code)
+
+    def settle(self, within_secs: float) -> bool:
+        """Wait until every node that runs leads a shard or has a copy of it; where all are there, as planned."""
+        deadline = time.monotonic() + within_secs
+        return all(self._settle(code, deadline) for code in self._clusters)
+
+    def _settle(self, code: str, deadline: float) -> bool:
+        cluster = self._clusters[code]
+        whole = self._is_whole(code)
+        latest = deadline if whole else min(deadline, time.monotonic() + _AWAY_SECS)
+        while not (cluster.is_planned() if whole else self._has_copies(code)):
+            if time.monotonic() > latest:
+                return not whole
+            time.sleep(_POLL_SECS)
+        return True
+
+    def _has_copies(self, code: str) -> bool:
+        cluster = self._clusters[code]
+        silent = [pod for pod in cluster.places if self._standing.is_frozen(address_of(code, pod))]
+        return all(seen.me.slots or seen.synced for seen in cluster.look(silent=silent).values())
 
     def check(self) -> None:
         for code, cluster in self._clusters.items():

@@ -1,0 +1,130 @@
+"""What a failure does to a provider's store: nothing of it runs here, and it may be lost with a region all the same.
+
+Whether a lost region is that of the provider, or only what runs there, no description says: the gravest is told, and
+that it is one of two.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
+from aether_deploy.infrastructure.analysis.findings import Finding
+from aether_deploy.infrastructure.analysis.impacts import UNTOUCHED, Basis, Effect, FailureImpact, Loss
+from aether_deploy.infrastructure.estate import Estate, EstateRegion
+from aether_deploy.infrastructure.kinds.object_store import ObjectStoreConfig
+from aether_deploy.infrastructure.object_store.regions import (
+    external_address,
+    home_regions,
+    is_region_of_google,
+    signing_region,
+)
+
+_HOSTS = {"aws": "aws", "gcs": "gcp"}
+"""Providers whose regions may be those of the file, by what the file calls them there."""
+
+_OWN = ("ceph_rgw", "garage")
+"""What people run themselves: where, no description says."""
+
+_ONE_REGION = Basis(
+    "a bucket is in one region of its provider, and as lost as that is", "Amazon S3 User Guide; Cloud Storage locations"
+)
+_STANDS_SOMEWHERE = Basis("who runs it knows where it stands", "not in the description")
+_COPIED_LATER = Basis(
+    "S3 copies after it has answered who wrote, one way, and promises no time unless that is bought",
+    "Amazon S3 User Guide, Replicating objects; Replication Time Control",
+)
+
+
+class ProviderAnalyst:
+    """Answers for a provider's store: it goes on, unless a lost region is the very one that keeps it."""
+
+    def __init__(self, config: ObjectStoreConfig, estate: Estate) -> None:
+        """Look at where its buckets are."""
+        self._config, self._estate = config, estate
+        self._homes: tuple[EstateRegion, ...] = home_regions(config, estate) if config.enabled else ()
+
+    @property
+    def footprint(self) -> Footprint:
+        """Every datacenter of the regions that may be lost together with their copy."""
+        names = {each.name for region in self._homes if self._may_go_along(region) for each in region.full}
+        return Footprint(datacenters=frozenset(names))
+
+    @property
+    def pods(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+    @property
+    def parts(self) -> int:
+        """One copy in each region."""
+        return len(self._homes)
+
+    def impact(self, failure: PlatformFailure) -> FailureImpact:
+        """Return what the loss of a whole region may do; a process, a node or a zone here is nothing to it."""
+        return FailureImpact(tuple(self._effects(failure))) if failure.kind == "region" else UNTOUCHED
+
+    def _effects(self, failure: PlatformFailure) -> Iterator[Effect]:
+        for place, region in enumerate(self._homes):
+            here = {each.name for each in region.full}
+            if not (here and here <= failure.lost and self._may_go_along(region)):
+                continue
+            if place:
+                note = f"only {self._if(region)}: its copy is away, and gets what it missed once it is back"
+                yield Effect(part=region.code, region=region.code, note=note, rules=(self._basis, _COPIED_LATER))
+            elif len(self._homes) > 1:
+                yield self._copy_is_left(region)
+            else:
+                yield Effect(
+                    part="objects", outcome="down", readable=False, rules=(self._basis,),
+                    note=f"only {self._if(region)}; else it goes on",
+                    fix="let a second region follow: name it in regions" if self._config.provider == "aws" else "",
+                )  # fmt: skip
+
+    def _copy_is_left(self, region: EstateRegion) -> Effect:
+        other = self._homes[1].code
+        there = f"{external_address(self._config, self._estate, other).url}, where each bucket is <bucket>-{other}"
+        return Effect(
+            part="objects", outcome="read-only", rules=(self._basis, _COPIED_LATER),
+            note=f"only {self._if(region)}; else it goes on. The copy in {other} has another address and other names",
+            human=f"{self._if(region)}: wait for it, or let those who read and write use {there}; nothing copies "
+            "back what is written there",
+            loss=Loss(text=f"{self._if(region)}: what S3 had not copied to {other} yet, without a bound"),
+        )  # fmt: skip
+
+    def _may_go_along(self, region: EstateRegion) -> bool:
+        """Return whether the region of the file may be where its copy is kept."""
+        provider = self._config.provider
+        if provider in _OWN:
+            return True
+        if provider not in _HOSTS or region.provider not in (None, _HOSTS[provider]):
+            return False
+        return provider == "aws" or is_region_of_google(self._kept_in(region))
+
+    def _kept_in(self, region: EstateRegion) -> str:
+        """Return what the provider calls the place of its copy; empty where it has one place, or nobody says."""
+        match self._config.provider:
+            case "aws":
+                return signing_region(self._config, region.code)
+            case "gcs":
+                return self._config.signing_region or region.code
+            case _:
+                return ""
+
+    @property
+    def _basis(self) -> Basis:
+        return _STANDS_SOMEWHERE if self._config.provider in _OWN else _ONE_REGION
+
+    def _if(self, region: EstateRegion) -> str:
+        if self._config.provider in _OWN:
+            return f"if the servers of {self._config.provider} are in {region.code} and lost with it"
+        return f"if it is {self._kept_in(region)} of {self._config.provider} itself that is lost"
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield that what fails at the provider is nothing that is looked at."""
+        places = " and ".join(place for each in self._homes if (place := self._kept_in(each)))
+        where = f" in {places}" if places else ""
+        judged = "only the loss of a region" if self.footprint.datacenters else "nothing"
+        yield Finding(
+            rule="kept-elsewhere", severity="note", component=self._config.name, source="provider",
+            text=f"kept by {self._config.provider}{where}: of what fails there {judged} is judged",
+            fix="read what it promises, and rehearse what you do without it",
+        )  # fmt: skip
