@@ -29,7 +29,7 @@ PROMISES = (
     ("platform: render, times as fast as kustomize on all clusters", "at least", 3.0),
     ("platform: analyze with all pairs, share of kustomize on the largest cluster", "at most", 1.5),
     ("platform: its objects to text, times as fast as PyYAML C", "at least", 6.0),
-    ("lab: whole boot, times that of its slowest member alone", "at most", 1.3),
+    ("lab: whole boot, times the greater of its slowest member and its parts' processor time", "at most", 1.3),
     ("replay of a year by the rule, million times real time", "at least", 1.0),
     ("replay of a year by the autoscaler, million times real time", "at least", 1.0),
     ("analysis: growth exponent over failures times affected components", "at most", 1.2),
