@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 import yaml
 
@@ -21,10 +22,12 @@ from aether_deploy.gitops.disaster.deciding import decisions
 from aether_deploy.gitops.disaster.layer import gone_layer, layers_of, lost_layer, promoted_layer, returning_layer
 from aether_deploy.gitops.disaster.loss import RegionLoss, losses_of
 from aether_deploy.gitops.disaster.page import page_text
+from aether_deploy.gitops.disaster.publishing import SAYING_ALL
 from aether_deploy.gitops.disaster.steps import gone_steps, lost_steps, returned_steps
 from aether_deploy.gitops.pieces import RenderedCluster
 from aether_deploy.gitops.render import render_clusters, render_tree
 from aether_deploy.gitops.runbooks import runbook_units
+from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
 from aether_deploy.infrastructure.recovery import recovery_of
 from aether_deploy.platform.config import Platform
 from tests.cli_cases import ROOT, CommandLine
@@ -145,7 +148,14 @@ def test_what_a_recovery_names_is_rendered(kind: str, title: str) -> None:
         pods = [f"{name}-{place}" for name in recovery.fenced for place in range(replicas["StatefulSet", name])]
 
         assert {("StatefulSet", name) for name in recovery.fenced} <= names
+        ends = [
+            each.body["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+            for each in there.cluster.manifests
+            if each.kind == "StatefulSet" and each.name in recovery.fenced
+        ]
+
         assert list(recovery.fenced_pods) == pods
+        assert recovery.grace_secs == max(ends, default=0)
         assert {("CronJob", name) for name in (*recovery.at_once, *recovery.still)} <= names
 
 
@@ -194,10 +204,11 @@ def test_nothing_takes_the_place_of_a_region_that_may_still_write() -> None:
     ]
 
 
-def test_players_come_back_last() -> None:
+def test_players_come_back_once_all_is_right() -> None:
     titles = [title for title, _ in returned_steps(losses()["us-east-1"])]
 
     assert titles == [
+        "Before it is reached: see that us-east-1 takes no writes",
         "Let the engine start what was taken away",
         "Bring accounts back",
         "Bring events back",
@@ -205,7 +216,72 @@ def test_players_come_back_last() -> None:
         "Publish who follows",
         "Have Jobs set right what is left",
         "Send players there again",
+        "Clear away what was for this loss",
     ]
+
+
+def test_a_region_that_nobody_could_reach_is_fenced_before_it_is_reached_again() -> None:
+    lost, back = dict(lost_steps(losses()["us-east-1"])), dict(returned_steps(losses()["us-east-1"]))
+    once = commands(lost["See that us-east-1 takes no more writes"])
+    text = back["Before it is reached: see that us-east-1 takes no writes"]
+
+    assert "scale statefulset/accounts-us-east-1 statefulset/assets-us-east-1 --replicas=0 &&" in once
+    assert commands(text) == once
+    assert text.startswith("**Only if step 5 or 6 above was done.**\n")
+    assert "**before its links are joined**" in text
+
+
+def test_where_no_engine_does_it_people_tell_jobs_of_a_region_that_is_back_to_keep_still() -> None:
+    whole = platform("no engine")
+    events = tuple(each for each in whole.components if each.name == "events")
+    here, *_ = losses_of(msgspec.structs.replace(whole, components=events))
+    titles = [title for title, _ in returned_steps(here)]
+
+    assert not any(recovery.fenced for _, recovery in here.recoveries)
+    assert titles[:2] == ["Apply what was published meanwhile", "Bring events back"]
+    assert "kubectl --context us-east-1 apply" in dict(returned_steps(here))[titles[0]]
+
+
+def test_servers_have_as_long_to_end_as_the_slowest_of_them_needs() -> None:
+    text = dict(lost_steps(losses()["us-east-1"]))["See that us-east-1 takes no more writes"]
+    accounts = platform().component("accounts")
+    (secs,) = re.findall(r"--timeout=(\d+)s", text)
+
+    assert isinstance(accounts, PostgresConfig)
+    assert int(secs) > accounts.stop_secs
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_command_that_publishes_says_that_files_of_earlier_losses_are_named(engine: str) -> None:
+    text = page(platform(engine))
+    looks = re.findall(r"^aether-deploy (?:diff|publish .* --dry-run)", text, re.MULTILINE)
+
+    assert looks
+    assert len(re.findall(rf"^{re.escape(SAYING_ALL)} Look:$", text, re.MULTILINE)) == len(looks)
+    assert "right behind aether.yaml, all files of earlier losses" in text.partition("## us-east-1 is lost")[0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_looks_is_never_pasted_with_what_does_it(engine: str) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page(platform(engine)), re.MULTILINE | re.DOTALL)
+    does = [each.splitlines() for each in blocks if re.search(r"--push| render | apply ", each)]
+
+    assert any(len(lines) > 1 for lines in does) == (engine == "no engine")
+    assert not any(re.search(r"--dry-run|deploy diff", line) for lines in does for line in lines)
+    assert all(line.endswith(" &&") for lines in does for line in lines[:-1])
+
+
+def test_no_component_has_its_place_published_before_all_are_ready() -> None:
+    here = losses()["us-east-1"]
+    steps = {title.split()[-1]: text for title, text in lost_steps(here) if title.startswith("Let another")}
+
+    titles = [title for title, _ in lost_steps(here)]
+    publishes = titles.index("Publish who takes its place") + 1
+
+    for name in (each.name for each, recovery in here.recoveries if recovery.promoted):
+        assert f"\nStep {publishes} publishes that" in steps[name]
+        assert "Make sure that" not in steps[name]
+        assert "really away" not in steps[name]
 
 
 def test_a_standby_that_goes_for_good_is_let_go_of() -> None:
@@ -453,7 +529,8 @@ def test_the_engine_that_is_held_is_the_one_that_applies_and_is_let_go_again(eng
         r"kubectl --context us-east-1 -n flux-system patch \S+ (\S+) .*false", text
     )
 
-    assert held == let_go
+    assert held[: len(let_go)] == let_go
+    assert held == let_go * 2  # while it is away, and once more when it is back
     assert bool(held) == (engine != "no engine")
     assert all(any(name == each or name.startswith(f"{each}-us-east-1") for each in objects) for name in held)
     assert ("kubectl --context dublin apply --server-side -k deploy/" in text) == (engine == "no engine")
@@ -466,6 +543,7 @@ printf '%s\\n' "$*" >> "$LOG"
 case "$*" in
   *" get pod -l "*) echo pod/member-0; exit ;;
   *" get pod/assets-"*) echo seaweedfs$FOLLOWS ;;
+  *.status.active*) echo "${ACTIVE:-}" ;;
   *"/primary") [ -z "$FOLLOWS" ] || exit 22 ;;
 esac
 words=()
@@ -517,22 +595,43 @@ def run_commands(
 @pytest.mark.parametrize("engine", ["argocd", "flux", "no engine"])
 def test_every_command_runs_and_kubectl_knows_all_words(engine: str, tmp_path: Path) -> None:
     functions, *sections = re.split(r"^## \S+ is lost$", page(platform(engine)), flags=re.MULTILINE)
-    asked: dict[str, list[str]] = {}
     for lost, section in zip(REGIONS, sections, strict=True):
-        (tmp_path / lost).mkdir()
-        done, asked[lost] = run_commands(commands(functions + section), tmp_path / lost)
+        while_lost, _, after = section.partition(f"### When {lost} is back")
+        back, _, gone = after.partition("### If it never is")
+        for end, steps in (("back", back), ("gone", gone)):
+            folder = tmp_path / f"{lost}-{end}"
+            folder.mkdir()
+            done, _ = run_commands(commands(functions + while_lost + steps), folder)
 
-        assert (done.returncode, done.stderr) == (0, ""), lost
-        assert sorted(each.name for each in (tmp_path / lost).glob("*-*.yaml")) == sorted(
-            layer.file for layer in layers_of(losses()[lost])
-        )
+            assert (done.returncode, done.stderr) == (0, ""), (lost, end)
+            # Only what is still published is left: nothing else that the next loss would take for its own.
+            kept = {"gone": [f"gone-{lost}.yaml"], "back": ["returning-us-east-1.yaml"] if lost == "us-east-1" else []}
+            assert sorted(each.name for each in folder.glob(f"*{lost}*")) == kept[end], (lost, end)
+
+
+@pytest.mark.real
+def test_a_copy_is_whole_or_not_there_and_one_that_is_there_is_shown_and_kept(tmp_path: Path) -> None:
+    copying = commands(dict(lost_steps(losses()["us-east-1"]))["Copy these pages, and follow the copy"])
+    (tmp_path / "runbooks-us-east-1-lost.part").mkdir()
+    (tmp_path / "runbooks-us-east-1-lost.part/half.md").touch()
+    (tmp_path / "promoted-us-east-1.yaml").touch()
+
+    done, _ = run_commands(copying, tmp_path)
+    copied = sorted(each.name for each in (tmp_path / "runbooks-us-east-1-lost").iterdir())
+    again = subprocess.run(["bash", "-eu", "-c", copying], capture_output=True, text=True, cwd=tmp_path, check=True)
+
+    assert "promoted-us-east-1.yaml" in done.stdout
+    assert copied == sorted(each.name for each in (tmp_path / "deploy/prod/runbooks").iterdir())
+    assert "./runbooks-us-east-1-lost\n" in again.stdout
+    assert not list(tmp_path.glob("*.part"))
+    assert not (tmp_path / "runbooks-us-east-1-lost/runbooks").exists()
 
 
 @pytest.mark.real
 def test_of_a_stream_and_its_copies_the_last_that_could_be_gone_back_to_goes_last(tmp_path: Path) -> None:
     functions, section, *_ = re.split(r"^## \S+ is lost$", page(platform()), flags=re.MULTILINE)
 
-    _, asked = run_commands(commands(functions + section), tmp_path)
+    _, asked = run_commands(commands(functions + section.partition("### If it never is")[0]), tmp_path)
 
     assert len([line for line in asked if line.startswith("--context")]) > 20
     assert any(" -- curl --fail" in line and "standby_cluster" in line for line in asked)
@@ -555,6 +654,7 @@ def test_pasted_as_a_whole_nothing_that_brings_back_destroys_what_no_other_regio
     changes = [line for line in asked if re.search(r" delete |--request PATCH| (UPDATE|CREATE|DELETE) ", line)]
 
     assert "false" in done.stdout
+    assert "eu-west-1 does not take writes: stop" in done.stderr
     assert any("/primary" in line for line in asked)
     assert changes == []
 
@@ -571,6 +671,34 @@ def test_nothing_is_deleted_for_a_mirror_that_does_not_answer(tmp_path: Path) ->
 
 
 @pytest.mark.real
+@pytest.mark.parametrize(("active", "ended"), [("", 0), ('[{"name":"events-streams-1"}]', 1)])
+def test_a_job_that_still_runs_is_waited_for(active: str, ended: int, tmp_path: Path) -> None:
+    (text,) = [text for title, text in returned_steps(losses()["us-east-1"]) if title == "Bring events back"]
+    block = commands(text).partition("owns ")[0]
+
+    done, asked = run_commands(block, tmp_path, options=f"export ACTIVE='{active}'")
+
+    assert done.returncode == ended
+    assert ("no Job runs, and none will" in done.stdout) == (not active)
+    assert [line.split()[1] for line in asked if "suspend" in line] == ["us-east-1", "dublin", "ap-south-1"]
+    assert len([line for line in asked if "status.active" in line]) == 3
+
+
+@pytest.mark.real
+def test_why_servers_do_not_delete_a_stream_is_said(tmp_path: Path) -> None:
+    functions = commands(page(platform()).partition("## us-east-1 is lost")[0])
+    refuses = """jetstream() { [ -e asked ] && echo '{"success": true}' || echo '{"error": {"code": 503,
+      "description": "JetStream system temporarily unavailable"}}'; touch asked; }"""
+
+    done, _ = run_commands(f"{functions}{refuses}\nerase events MATCHES\n", tmp_path)
+
+    assert done.stdout.splitlines() == [
+        "MATCHES is still there: JetStream system temporarily unavailable",
+        "MATCHES is deleted",
+    ]
+
+
+@pytest.mark.real
 def test_a_word_that_kubectl_does_not_know_is_found(tmp_path: Path) -> None:
     done, _ = run_commands("kubectl --context a -n b scale statefulset/c --replica=0\n", tmp_path)
 
@@ -581,7 +709,7 @@ def test_a_word_that_kubectl_does_not_know_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_aether_deploy_knows_every_verb_and_option_of_its_commands(engine: str, cli: CommandLine) -> None:
     text = commands(page(platform(engine)))
-    lines = dict.fromkeys(line for line in text.splitlines() if line.startswith("aether-deploy "))
+    lines = dict.fromkeys(line.removesuffix(" &&") for line in text.splitlines() if line.startswith("aether-deploy "))
 
     files = [line.split(" aether.yaml")[1].split(" --")[0].split() for line in lines]
     known = {layer.file for loss in losses().values() for layer in layers_of(loss)}

@@ -83,7 +83,7 @@ def test_the_autoscaler_holds_in_band_and_follows_the_players_outside(lab: Lab) 
     for players, pods in ((300, 6), (301, 7), (520, 11), (275, 11)):
         lab.players.place("world", spread(players))
         lab.chain.wait_for(lambda players=players: scraped(lab) == players, "players are scraped")  # type: ignore[misc]
-        lab.chain.wait_for(lambda pods=pods: settled(lab, pods), f"{players} players have {pods} pods", 30)  # type: ignore[misc]
+        lab.chain.wait_for(lambda pods=pods: settled(lab, pods), f"{players} players have {pods} pods")  # type: ignore[misc]
 
     # From here on it depends on which pods are scraped first: what is seen in between may come to 6, and 6 is in band.
     lab.players.place("world", spread(250))
@@ -118,11 +118,11 @@ def test_without_it_the_autoscaler_says_so_and_holds(plane: ControlPlane) -> Non
     with in_namespace(plane, "no-metrics") as watch:
         apply(plane, world("world", "no-metrics", 6), hpa("world", "no-metrics", per_pod(), behavior=exact()))
 
-        plane.wait_for(lambda: why(plane, "no-metrics", "world")[0] == "False", "it says so", 30)
+        plane.wait_for(lambda: why(plane, "no-metrics", "world")[0] == "False", "it says so")
 
         assert why(plane, "no-metrics", "world") == ("False", "FailedGetPodsMetric")
         assert replicas(plane, "no-metrics", "world") == 6
-        assert watch.wait(lambda: watch.ready("world") == 6, 30)
+        assert watch.wait(lambda: watch.ready("world") == 6, 180)
 
 
 # --- how it ends

@@ -318,7 +318,8 @@ def test_jobs_keep_still_by_what_is_published_since_an_engine_undoes_a_patch() -
 
     assert "`lost-us.yaml`" in text
     assert "patch cronjob" not in text
-    assert waited == [("eu", "cronjob/events-streams"), ("ap", "cronjob/events-streams")]
+    assert waited == [(code, "cronjob/events-streams") for code in ("eu", "ap", "us", "eu", "ap")]
+    assert "See that the Jobs keep still, those of the region that is back included" in text.partition("returns")[2]
 
 
 def test_a_job_is_started_by_a_name_that_none_had_before_and_in_a_cluster_that_is_named() -> None:

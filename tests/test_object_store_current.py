@@ -31,12 +31,23 @@ def version(number: str, modified: str, *, current: bool = False, deletes: bool 
         ([version("5a", T2, current=True), version("5b", T1)], None),
         ([version("5b", T1, current=True), version("5a", T1)], "5a"),
         ([version("5b", T1, current=True), version("5a", T2, deletes=True)], "5a"),
-        ([version("null", T1, current=True), version("5a", T2)], "5a"),
+        ([version("null", T1, current=True), version("5b", T1, current=True), version("5a", T2)], "5a"),
+        ([version("null", T1, current=True), version("5a", T2)], None),
         ([version("5a", T1, current=True), version("null", T2)], None),
         ([version("5b", T1), version("5a", T2)], None),
         ([], None),
     ],
-    ids=["newer", "right", "same second", "deletion", "kept none before", "keeps none now", "still to come", "none"],
+    ids=[
+        "newer",
+        "right",
+        "same second",
+        "deletion",
+        "kept none before",
+        "kept none before, still to come",
+        "keeps none now",
+        "still to come",
+        "none",
+    ],
 )
 def test_readers_are_led_to_the_newest_version_where_they_are_led_to_another(
     versions: list[Version], wanted: str | None

@@ -324,9 +324,10 @@ def test_the_runbook_names_what_is_there() -> None:
 def test_a_volume_goes_only_after_the_other_region_was_seen_to_take_writes() -> None:
     text = runbook(store(dict(PUBLIC), **FOLLOWED), TWO)
     (block,) = [each for each in text.split("```") if "delete pvc" in each]
-    steps = block.strip().splitlines()[1:]
+    steps = block.strip().replace("||\n", "|| ").splitlines()[1:]
 
     assert "**This destroys the volume of us" in text
     assert "get pod/assets-eu-0" in steps[0]
+    assert 'echo "eu does not take writes: stop"' in steps[0]
     assert "delete pvc data-assets-us-0" in steps[-1]
     assert all(each.endswith("&&") for each in steps[:-1])

@@ -24,6 +24,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
         gone: What is done if it never comes back.
         fenced: StatefulSets of the lost region that must take no more writes before ``lost`` is done.
         fenced_pods: The pods of ``fenced``.
+        grace_secs: The longest time that one of them has to end, seconds.
         still: CronJobs that must not run anywhere meanwhile: they would undo what ``lost`` does.
         at_once: CronJobs of the lost region that set right what is left, and run every few minutes anyway.
         promoted: What is published once another region has taken its place.
@@ -37,6 +38,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     gone: str = ""
     fenced: tuple[str, ...] = ()
     fenced_pods: tuple[str, ...] = ()
+    grace_secs: int = 0
     still: tuple[str, ...] = ()
     at_once: tuple[str, ...] = ()
     promoted: Mapping[str, Any] = {}

@@ -63,13 +63,15 @@ class NoStore(Exception):
 def misled(versions: Iterable[Version]) -> Version | None:
     """Return the version of an object that ought to be the current one, where another one is.
 
-    Where none is, a version is still to come, and readers are led right once it is there.
+    Where none is, a version is still to come, and readers are led right once it is there. What was written while no
+    versions were kept says of itself that it is current, whatever is: it counts only where it is the newest, which
+    the filer cannot be told, and need not be for a bucket that keeps versions from its first day on.
     """
     # Names of versions count time down: of one second, the one that sorts first is the newest.
     told = sorted(sorted(versions, key=lambda each: each.number), key=lambda each: each.modified, reverse=True)
     if not told or told[0].is_current or told[0].number == _NULL:
         return None
-    return told[0] if any(each.is_current for each in told) else None
+    return told[0] if any(each.is_current and each.number != _NULL for each in told) else None
 
 
 def versions_in(listing: bytes) -> list[Version]:
@@ -92,24 +94,30 @@ class Copy:
             NoStore: It answers otherwise than it should.
         """
         held: dict[str, list[Version]] = {}
-        for page in self._pages(bucket):
+        for page, last in self._pages(bucket):
             for each in page:
                 held.setdefault(each.key, []).append(each)
-            last = page[-1].key if page else ""  # more of its versions may be on the next page
             yield from _misled_of([held.pop(key) for key in [*held] if key != last])
-        yield from _misled_of(held.values())
 
-    def _pages(self, bucket: str) -> Iterator[list[Version]]:
+    def _pages(self, bucket: str) -> Iterator[tuple[list[Version], str]]:
+        """Yield the versions of a page, and the key of which the next page may have more; empty at the end."""
         marks: dict[str, str] = {}
         while True:
             answer = self._client.ask("GET", f"/{bucket}", {"versions": "", "max-keys": "1000", **marks})
             if answer.status != 200:
                 raise NoStore(f"{bucket}: its versions cannot be listed: {answer.said}")
-            yield versions_in(answer.body)
-            said = {_word(each): each.text or "" for each in ElementTree.fromstring(answer.body)}
-            if said.get("IsTruncated") != "true":
+            try:
+                page, said = versions_in(answer.body), _words(ElementTree.fromstring(answer.body))
+            except (ElementTree.ParseError, KeyError) as error:
+                raise NoStore(f"{bucket}: the list of its versions cannot be read: {error!r}") from error
+            last = said.get("NextKeyMarker", "") if said.get("IsTruncated") == "true" else ""
+            yield page, last
+            if not last:
                 return
-            marks = {"key-marker": said["NextKeyMarker"], "version-id-marker": said.get("NextVersionIdMarker", "")}
+            following = {"key-marker": last, "version-id-marker": said.get("NextVersionIdMarker", "")}
+            if following == marks:
+                raise NoStore(f"{bucket}: the list of its versions does not end")
+            marks = following
 
     def set_current(self, bucket: str, version: Version) -> str:
         """Make a version the current one of its object; return what the filer objects to, empty where nothing.
@@ -135,7 +143,7 @@ def _misled_of(objects: Iterable[list[Version]]) -> Iterator[Version]:
 
 
 def _version(element: ElementTree.Element) -> Version:
-    said = {_word(each): each.text or "" for each in element}
+    said = _words(element)
     return Version(
         key=said["Key"],
         number=said["VersionId"],
@@ -143,6 +151,10 @@ def _version(element: ElementTree.Element) -> Version:
         is_current=said["IsLatest"] == "true",
         deletes=_word(element) == "DeleteMarker",
     )
+
+
+def _words(element: ElementTree.Element) -> dict[str, str]:
+    return {_word(each): each.text or "" for each in element}
 
 
 def _word(element: ElementTree.Element) -> str:
@@ -167,7 +179,7 @@ def set_right(file: CurrentFile, login: tuple[str, str]) -> tuple[int, list[str]
                     print(f"ok   {bucket}/{version.key}: {version.number} is the current one")
                     done += 1
     except OSError as error:
-        raise NoStore(f"{file.url} does not answer: {error}") from error
+        raise NoStore(f"{file.url} or {file.filer} does not answer: {error}") from error
     return done, objections
 
 

@@ -51,6 +51,10 @@ Times and losses are those of `aether-deploy analyze` and `aether-deploy routing
 said of a component is from its own runbook, which has more. Commands use `kubectl` with a context for each cluster,
 named as it is, and are given where aether.yaml and `{path}` lie.
 
+**Every command that publishes also names, right behind aether.yaml, all files of earlier losses that were published
+before and still hold**: `aether.yaml promoted-A.yaml lost-B.yaml`. It publishes what it names and undoes all else, a
+promotion, too, whose old primary would take writes again.
+
 {regions}
 """
 

@@ -4,19 +4,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
 from aether_deploy.gitops.disaster.deciding import decision_lines
+from aether_deploy.gitops.disaster.fencing import engine_commands, fencing, fencing_again
 from aether_deploy.gitops.disaster.layer import (
     Layer,
     gone_layer,
     is_routed,
+    layers_of,
     lost_layer,
     promoted_layer,
     returning_layer,
 )
 from aether_deploy.gitops.disaster.loss import RegionLoss
-from aether_deploy.gitops.engines import commands_around
+from aether_deploy.gitops.disaster.publishing import SAYING_ALL, publishing, shell
 from aether_deploy.infrastructure.analysis.analysing import Cell
 from aether_deploy.infrastructure.analysis.impacts import Effect
-from aether_deploy.platform.config import Platform
 from aether_deploy.platform.routing import routing_of
 
 Step = tuple[str, str]
@@ -37,19 +38,25 @@ def lost_steps(loss: RegionLoss) -> Iterator[Step]:
     if not loss.others:
         yield "Wait", f"Nothing of it runs anywhere else. What is kept in {loss.code} comes back with it.\n"
         return
-    yield "Copy these pages, and follow the copy", _copying(loss)
-    if lost_layer(loss).values:
-        yield f"Publish what holds without {loss.code}", _publishing_layer(loss)
-    if any(recovery.fenced for _, recovery in loss.recoveries):
-        yield f"See that {loss.code} takes no more writes", _fencing(loss)
+    yield from (before := [*_before_others_take_its_place(loss)])
     by_file = [(each, recovery) for each, recovery in loss.recoveries if recovery.lost and recovery.promoted]
-    yield from ((_taking(each.name), recovery.lost) for each, recovery in by_file)
+    publishes = 1 + len(before) + len(by_file) + 1
+    for each, recovery in by_file:
+        yield _taking(each.name), f"{recovery.lost}\nStep {publishes} publishes that, of all components at once.\n"
     if by_file:
         yield "Publish who takes its place", _publishing_promoted(loss)
     for component, recovery in loss.recoveries:
         if recovery.lost and not recovery.promoted:
             yield _taking(component.name), recovery.lost
     yield "Look", _looking(loss)
+
+
+def _before_others_take_its_place(loss: RegionLoss) -> Iterator[Step]:
+    yield "Copy these pages, and follow the copy", _copying(loss)
+    if lost_layer(loss).values:
+        yield f"Publish what holds without {loss.code}", _publishing_layer(loss)
+    if any(recovery.fenced for _, recovery in loss.recoveries):
+        yield f"See that {loss.code} takes no more writes", fencing(loss)
 
 
 def _taking(name: str) -> str:
@@ -59,12 +66,20 @@ def _taking(name: str) -> str:
 def _copying(loss: RegionLoss) -> str:
     platform, copy = loss.platform, _copy(loss)
     folder = f"{platform.gitops.path}/{platform.environment}/runbooks"
-    return f"{_COPYING}\n\n{_shell([f'test -e {copy} || cp -R {folder} {copy}'])}"
+    look = f"find . -maxdepth 1 -name '*-{loss.code}*' -ls"
+    whole = f"rm -rf {copy}.part && cp -R {folder} {copy}.part && mv {copy}.part {copy}"
+    earlier = _EARLIER.format(region=loss.code)
+    return f"{_COPYING}\n\n{earlier}\n\n{shell([look])}\n{shell([f'test -e {copy} || {{ {whole}; }}'])}"
 
 
 _COPYING = (
     "What is published below renders these pages anew, for what holds then: steps that are still to be done are gone "
     "from them, and so are those for the time when the region is back."
+)
+
+_EARLIER = (
+    "Look first what lies there already, and at its date. **What an earlier loss of {region} left says what held "
+    "then**, and commands below would keep it: write what of it is still published into aether.yaml, and remove it."
 )
 
 
@@ -81,7 +96,7 @@ def _seeing(loss: RegionLoss) -> str:
         "lets another one take its place while it still takes writes has two of what must be one, which nothing can "
         "merge."
     )
-    return f"{why}\n\n{_shell(commands)}"
+    return f"{why}\n\n{shell(commands)}"
 
 
 def _asking(loss: RegionLoss) -> Iterator[str]:
@@ -114,7 +129,7 @@ def _publishing_layer(loss: RegionLoss) -> str:
         said.append(f"CronJob {_names(still)} keeps still, or it would undo what is done below")
     says = "; ".join(said)
     until = f"Until {loss.code} is back every command that publishes names `{file}`, too, and you commit it."
-    return f"`{file}` says that {says}.\n\n{_shell([*_first(loss, file), *_then(loss, [file])])}\n{until}\n"
+    return f"`{file}` says that {says}.\n\n{shell(_first(loss, file))}\n{_then(loss, [file])}\n{until}\n"
 
 
 def _publishing_promoted(loss: RegionLoss) -> str:
@@ -126,7 +141,7 @@ def _publishing_promoted(loss: RegionLoss) -> str:
     )
     files = [each.file for each in (lost, promoted) if each.values]
     then = f"From now on every command that publishes names `{promoted.file}`, too, and you commit it."
-    return f"{says}\n\n{_shell(_first(loss, promoted.file))}\n{_shell(_then(loss, files))}\n{then}\n"
+    return f"{says}\n\n{shell(_first(loss, promoted.file))}\n{_then(loss, files)}\n{then}\n"
 
 
 def _first(loss: RegionLoss, file: str) -> list[str]:
@@ -134,73 +149,15 @@ def _first(loss: RegionLoss, file: str) -> list[str]:
     return [f"test -e {file} || cp {_copy(loss)}/{file} {file}"]
 
 
-def _then(loss: RegionLoss, files: Sequence[str]) -> list[str]:
-    return list(_publish(loss.platform, files, (each.cluster for each in loss.others)))
-
-
-def _publish(platform: Platform, layers: Sequence[str], clusters: Iterable[str]) -> Iterator[str]:
-    """Yield the commands by which a description gets to clusters."""
-    files = " ".join(["aether.yaml", *layers])
-    gitops, environment = platform.gitops, platform.environment
-    if gitops.repo is not None:
-        yield f"aether-deploy publish {files} --env {environment} --dry-run"
-        yield f"aether-deploy publish {files} --env {environment} --push"
-    else:
-        yield f"aether-deploy diff {files} --env {environment} --against {gitops.path}"
-        yield f"aether-deploy render {files} --env {environment} -o {gitops.path}"
-    for cluster in clusters if gitops.engine == "none" else ():
-        folder = f"{gitops.path}/{environment}/clusters/{cluster}"
-        yield f"kubectl --context {cluster} apply --server-side -k {folder}"
-
-
-def _fencing(loss: RegionLoss) -> str:
-    fenced = [name for _, recovery in loss.recoveries for name in recovery.fenced]
-    sets = " ".join(f"statefulset/{name}" for name in fenced)
-    scale = f"kubectl --context {loss.cluster} -n {loss.platform.data_namespace} scale {sets} --replicas=0"
-    hold, _ = engine_commands(loss)
-    why = (
-        "Where its API server still answers, take the servers away that the next steps replace. Where it does not, see "
-        "that nobody starts them unseen: cut its links, or switch its machines off."
-    )
-    pods = " ".join(f"pod/{name}" for _, recovery in loss.recoveries for name in recovery.fenced_pods)
-    wait = f"kubectl --context {loss.cluster} -n {loss.platform.data_namespace} wait --for=delete {pods} --timeout=5m"
-    commands = _shell([*[f"{each} &&" for each in (*hold, scale)], wait])
-    return f"{why}{_where_the_engine_is(loss)}\n\n{commands}\n{_WAITING}\n"
-
-
-_WAITING = (
-    "Go on once it says that they are deleted, or that there are none. Where it ends with `timed out`, a node does not "
-    "answer, and the server on it may still take writes: **do not go on** before that machine is switched off, or cut "
-    "off from everybody. `kubectl delete pod --force` stops nothing there: it only forgets the pod."
-)
-
-
-def engine_commands(loss: RegionLoss) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the commands that keep the engine from what is fenced in the region, and that let it go on."""
-    platform = loss.platform
-    folders = [f"{platform.data_namespace}/{each.name}" for each, recovery in loss.recoveries if recovery.fenced]
-    both = [commands_around(platform, loss.cluster, folder) for folder in folders]
-    hold, resume = (tuple(dict.fromkeys(each for pair in both for each in pair[side])) for side in (0, 1))
-    if platform.gitops.engine == "flux":  # it runs in the cluster that it writes to
-        hold, resume = (tuple(_in(loss.cluster, each) for each in side) for side in (hold, resume))
-    return hold, resume
-
-
-def _in(cluster: str, command: str) -> str:
-    return command.replace("kubectl ", f"kubectl --context {cluster} ", 1)
-
-
-def _where_the_engine_is(loss: RegionLoss) -> str:
-    if loss.platform.gitops.engine != "argocd":
-        return ""
-    return " The command without a context is for the cluster that Argo CD runs in: it would start them again."
+def _then(loss: RegionLoss, files: Sequence[str]) -> str:
+    return publishing(loss.platform, files, [each.cluster for each in loss.others])
 
 
 def _looking(loss: RegionLoss) -> str:
     platform = loss.platform
     spaces = [platform.namespace, *([platform.data_namespace] if loss.components else [])]
     commands = [f"kubectl --context {each.cluster} -n {space} get pods" for each in loss.others for space in spaces]
-    return f"Every pod of the others is to be ready; autoscalers add worlds as players arrive.\n\n{_shell(commands)}"
+    return f"Every pod of the others is to be ready; autoscalers add worlds as players arrive.\n\n{shell(commands)}"
 
 
 # --- when it is back
@@ -209,32 +166,39 @@ def _looking(loss: RegionLoss) -> str:
 def returned_steps(loss: RegionLoss) -> Iterator[Step]:
     """Yield what is done when the region is back, before players are sent there."""
     platform, namespace = loss.platform, loss.platform.data_namespace
+    numbers = {title: place for place, (title, _) in enumerate(lost_steps(loss), start=1)}
     _, resume = engine_commands(loss)
     fenced = any(recovery.fenced for _, recovery in loss.recoveries)
+    still = [job for _, recovery in loss.recoveries for job in recovery.still]
+    if fenced and loss.others:
+        took = [numbers[_taking(each.name)] for each, recovery in loss.recoveries if recovery.fenced]
+        yield f"Before it is reached: see that {loss.code} takes no writes", fencing_again(loss, took)
     if resume and fenced and loss.others:
-        yield "Let the engine start what was taken away", f"{_ENGINE}\n\n{_shell(resume)}"
-    elif fenced and loss.others:
+        yield "Let the engine start what was taken away", f"{_ENGINE}\n\n{shell(resume)}"
+    elif platform.gitops.engine == "none" and (fenced or still) and loss.others:
         folder = f"{platform.gitops.path}/{platform.environment}/clusters/{loss.cluster}"
         apply = f"kubectl --context {loss.cluster} apply --server-side -k {folder}"
-        yield "Start what was taken away", f"{_APPLY}\n\n{_shell([apply])}"
-    numbers = {title: place for place, (title, _) in enumerate(lost_steps(loss), start=1)}
+        yield "Apply what was published meanwhile", f"{_APPLY if fenced else _UNHEARD}\n\n{shell([apply])}"
     for component, recovery in loss.recoveries:
         if recovery.returned and loss.others:
             only = f"**Only if step {numbers[_taking(component.name)]} above was done.**"
             yield f"Bring {component.name} back", f"{only}\n\n{recovery.returned}"
     if (layer := returning_layer(loss)).values:
         yield "Publish who follows", _publishing_returning(loss, layer)
-    still = [job for _, recovery in loss.recoveries for job in recovery.still]
     at_once = [job for _, recovery in loss.recoveries for job in recovery.at_once if job not in still]
     if at_once:
-        yield "Have Jobs set right what is left", f"{_JOBS}\n\n{_shell(_runs(loss, namespace, at_once))}"
+        yield "Have Jobs set right what is left", f"{_JOBS}\n\n{shell(_runs(loss, namespace, at_once))}"
     if lost_layer(loss).values or promoted_layer(loss).values:
         title = "Send players there again" if is_routed(loss) else "Publish as before"
         yield title, _publishing_without(loss, still)
+    if loss.others:
+        kept = _kept(loss)
+        yield _CLEARING, _clearing(loss, kept.file if kept.values else "")
 
 
 _ENGINE = "Servers come back with the volumes that they had."
 _APPLY = "Servers come back with the volumes that they had, and with what was published meanwhile."
+_UNHEARD = "It did not hear that Jobs are to keep still."
 _JOBS = "They run every five minutes anyway; servers have other addresses now, and some may have lost their volumes."
 
 
@@ -251,21 +215,41 @@ def _publishing_returning(loss: RegionLoss, layer: Layer) -> str:
     )
     files = [lost.file, layer.file] if lost.values else [layer.file]
     clusters = [*(each.cluster for each in loss.others), loss.cluster]
-    return f"{text}\n\n{_shell(_first(loss, layer.file))}\n{_shell(_publish(loss.platform, files, clusters))}"
+    return f"{text}\n\n{shell(_first(loss, layer.file))}\n{publishing(loss.platform, files, clusters)}"
+
+
+def _kept(loss: RegionLoss) -> Layer:
+    """Return the layer that holds on once the region is back, if others took its place."""
+    returning = returning_layer(loss)
+    return returning if returning.values else promoted_layer(loss)
+
+
+_CLEARING = "Clear away what was for this loss"
+
+
+def _clearing(loss: RegionLoss, kept: str) -> str:
+    """Return how copies are removed, so that no later loss of the region finds them; ``kept`` is still published."""
+    files = [each.file for each in layers_of(loss) if each.file != kept]
+    text = f"The next loss of {loss.code} has pages and files of the same names. Commit that these are gone."
+    commands = [f"rm -rf {' '.join([_copy(loss), *files])}"]
+    if not kept:
+        return f"{text}\n\n{shell(commands)}"
+    later = f"Remove `{kept}`, too, once aether.yaml says what it says, or if it was not published."
+    return f"{text}\n\n{shell(commands)}\n{later}\n"
 
 
 def _publishing_without(loss: RegionLoss, still: Sequence[str]) -> str:
     platform, routing = loss.platform, routing_of(loss.platform)
     clusters = [*(each.cluster for each in loss.others), loss.cluster]
-    lost, kept = lost_layer(loss), returning_layer(loss) if returning_layer(loss).values else promoted_layer(loss)
+    lost, kept = lost_layer(loss), _kept(loss)
     text = f"Without `{lost.file}`, which is of no use any more.\n" if lost.values else ""
     if kept.values:
         text += (
             f"\nIf `{promoted_layer(loss).file}` was published, others still have the place of {loss.code}: keep "
             f"saying so, or write what `{kept.file}` says into aether.yaml.\n\n"
-            f"{_shell(_publish(platform, [kept.file], clusters))}\nIf it was not:\n"
+            f"{publishing(platform, [kept.file], clusters)}\nIf it was not:\n"
         )
-    text += f"\n{_shell(_publish(platform, [], clusters))}"
+    text += f"\n{publishing(platform, [], clusters)}"
     failback = None if routing is None else routing.failback
     if failback is not None and is_routed(loss):
         text += (
@@ -292,18 +276,20 @@ def gone_steps(loss: RegionLoss) -> Iterator[Step]:
     for component, recovery in loss.recoveries:
         if recovery.gone:
             yield f"Let go of {component.name} there", recovery.gone
+    if loss.others:
+        yield _CLEARING, _clearing(loss, gone_layer(loss).file)
 
 
 def _taking_out(loss: RegionLoss) -> str:
     file, clusters = gone_layer(loss).file, [each.cluster for each in loss.others]
     check = f"aether-deploy check aether.yaml {file} --env {loss.platform.environment}"
-    text = f"{_GONE.format(file=file, region=loss.code)}\n{_shell([*_first(loss, file), check])}"
+    text = f"{_GONE.format(file=file, region=loss.code)}\n{SAYING_ALL}\n\n{shell([*_first(loss, file), check])}"
     if lines := [*decision_lines(loss)]:
         text += "\n".join(
             ["\nIt refuses that until you have decided, and written into the copy or aether.yaml:\n", *lines]
         )
         text += "\n"
-    publish = _shell(_publish(loss.platform, [file], clusters))
+    publish = publishing(loss.platform, [file], clusters)
     return f"{text}\nThen, instead of all other files of {loss.code}:\n\n{publish}"
 
 
@@ -333,7 +319,3 @@ def _effects(cell: Cell | None) -> tuple[Effect, ...]:
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _shell(commands: Iterable[str]) -> str:
-    return "\n".join(["```sh", *commands, "```", ""])

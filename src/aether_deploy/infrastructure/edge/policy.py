@@ -87,7 +87,7 @@ class EdgePolicy(msgspec.Struct, frozen=True, kw_only=True):
         origins: Where it fetches from: the first that answers.
         open_prefixes: Beginnings of paths that anybody may read; all else is not there.
         classes: How long what is kept, the longest path first.
-        not_found_secs: How long it is remembered that something is not there, seconds.
+        not_found_secs: How long it is remembered that an object of a class is not there, seconds.
         methods: What may be asked; everything else is refused.
         pages: Pages of other origins that may read.
         shielded: It fetches from another edge first.

@@ -26,7 +26,12 @@ def runbook(config: "EdgeConfig", estate: Estate) -> str:
         lines.append(f"| {region.code} | {origins} |")
     lines += ["", "| class | paths | what browsers are told |", "|---|---|---|"]
     lines += [f"| {each.name} | `{each.match}` | `{each.cache_control}` |" for each in classes_of(config)]
-    lines += ["", "## Ask one\n", "`X-Cache` says where an answer comes from.\n", "```sh"]
+    lines += [
+        "",
+        "## Ask one\n",
+        "`X-Cache` says where an answer comes from; `BYPASS`: it belongs to no class that is kept.\n",
+        "```sh",
+    ]
     for region in placed:
         host = estate.filled(config.endpoint or config.hostname, region.code)
         if config.tls is None:

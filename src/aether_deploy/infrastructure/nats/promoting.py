@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.nats.job import WHAT
 from aether_deploy.infrastructure.nats.streams import Stream, streams_of
+from aether_deploy.infrastructure.objects.tools import RUN_SECS
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.nats import NatsConfig
@@ -62,8 +63,10 @@ quiet() {  # quiet CONTEXT STREAM: fails where something was written to it withi
   return 1
 }
 erase() {  # erase CONTEXT STREAM: deletes it, and waits until servers say that it is not there
-  until jetstream "$1" "STREAM.DELETE.$2" "" | jq --exit-status '.success or .error.code == 404' > /dev/null; do
-    echo "$2 is still there, or nobody answers"
+  until answer=$(jetstream "$1" "STREAM.DELETE.$2" "")
+    echo "$answer" | jq --exit-status '.success or .error.code == 404' > /dev/null; do
+    reason=$(echo "$answer" | jq --raw-output '.error.description // empty')
+    echo "$2 is still there: ${reason:-nobody answers}"
     sleep 2
   done
   echo "$2 is deleted"
@@ -84,20 +87,44 @@ RETURNING = (
 
 def seeing_still(config: "NatsConfig", estate: Estate, lost: str) -> Iterator[str]:
     """Yield how people see that no Job makes anew what they delete, as Markdown."""
-    job = f"{config.name}-{WHAT}"
     yield (
         f"See that the Jobs keep still, or they make anew what is deleted here. `lost-{lost}.yaml` says so, once it is "
         f"published (`disaster-recovery.md` has the commands). A patch by hand does not last: what keeps the manifests "
         "in the cluster undoes it.\n"
     )
-    kept = {each.region for each in streams_of(config, estate)} - {lost}
+    yield from _waiting(config, estate, away=lost)
+
+
+def seeing_all_still(config: "NatsConfig", estate: Estate) -> Iterator[str]:
+    """Yield how people see, once a region is back, that its Jobs keep still, too, as Markdown."""
+    yield (
+        "See that the Jobs keep still, those of the region that is back included, which did not hear what was "
+        "published meanwhile: they make anew what is deleted here.\n"
+    )
+    yield from _waiting(config, estate, away="")
+
+
+def _waiting(config: "NatsConfig", estate: Estate, *, away: str) -> Iterator[str]:
+    """Yield the commands that wait until no Job will run, and see that none does; suspending ends none that runs."""
+    job, kept = f"{config.name}-{WHAT}", {each.region for each in streams_of(config, estate)} - {away}
+    ask = [
+        f"kubectl --context {region.cluster} -n {estate.data_namespace}"
+        for region in estate.regions
+        if region.code in kept
+    ]
+    active = [f"{each} get cronjob/{job} -o jsonpath='{{.status.active}}'" for each in ask]
     yield from _shell(
         [
-            f"kubectl --context {region.cluster} -n {estate.data_namespace} wait "
-            f"--for=jsonpath='{{.spec.suspend}}'=true cronjob/{job} --timeout=10m"
-            for region in estate.regions
-            if region.code in kept
+            *(f"{each} wait --for=jsonpath='{{.spec.suspend}}'=true cronjob/{job} --timeout=10m &&" for each in ask),
+            "running=$(",
+            *(f"  {each} &&" for each in active),
+            "  true) &&",
+            '[ -z "$running" ] && echo "no Job runs, and none will"',
         ]
+    )
+    yield (
+        "Go on once it says `no Job runs, and none will`. What was running when they were told to keep still goes on "
+        f"for {RUN_SECS} s at most: where it says nothing of the kind, paste it again.\n"
     )
 
 
@@ -142,7 +169,10 @@ def going_back(config: "NatsConfig", origin: Stream, mirror: Stream) -> Iterator
     settings = f"'.name = \"{origin.name}\" | .placement = {place} | .num_replicas = {origin.replicas}'"
     yield f"Where this does not say `true`, `{mirror.name}` did not take over: leave all the rest out.\n"
     yield from _shell([f"owns {context} {mirror.name}"])
-    yield f"Make `{origin.name}` anew, as a mirror of the one that took over, and wait until it has all of it:\n"
+    yield (
+        f"Make `{origin.name}` anew, as a mirror of the one that took over, and wait until it has all of it. "
+        "Stop that where the numbers stay alike for some minutes: it gets nothing then. Nothing is deleted yet.\n"
+    )
     yield from _shell(
         [
             f"owns {context} {mirror.name} &&",

@@ -12,6 +12,7 @@ from aether_deploy.infrastructure.nats.promoting import (
     going_back,
     mirrored,
     promotion,
+    seeing_all_still,
     seeing_still,
 )
 from aether_deploy.infrastructure.nats.streams import Stream, streams_of
@@ -34,7 +35,7 @@ def recovery(config: "NatsConfig", estate: Estate, region: str) -> Recovery:
     return Recovery(
         functions=FUNCTIONS,
         lost="\n".join(_lost(config, estate, list(heirs.values()))),
-        returned="\n".join(_returned(config, [pairs[0] for pairs in heirs.values()])),
+        returned="\n".join(_returned(config, estate, [pairs[0] for pairs in heirs.values()])),
         still=jobs,
         at_once=jobs,
     )
@@ -52,8 +53,9 @@ def _lost(config: "NatsConfig", estate: Estate, heirs: Sequence[Sequence[tuple[S
         yield from promotion(config, origin, mirror, others)
 
 
-def _returned(config: "NatsConfig", pairs: Sequence[tuple[Stream, Stream]]) -> Iterator[str]:
+def _returned(config: "NatsConfig", estate: Estate, pairs: Sequence[tuple[Stream, Stream]]) -> Iterator[str]:
     yield RETURNING
+    yield from seeing_all_still(config, estate)
     for origin, mirror in pairs:
         yield f"Back to `{origin.name}`:\n"
         yield from going_back(config, origin, mirror)

@@ -11,6 +11,7 @@ from aether_deploy.infrastructure.nats.promoting import (
     going_back,
     mirrored,
     promotion,
+    seeing_all_still,
     seeing_still,
 )
 from aether_deploy.infrastructure.nats.quorum import STEP_DOWN_SECS_MAX, catch_up_secs, election_secs
@@ -147,7 +148,7 @@ def _promotion(config: "NatsConfig", estate: Estate, streams: tuple[Stream, ...]
                 others = [each for one, each in pairs if one == origin and each != mirror]
                 lines.append(f"`{mirror.name}` of {mirror.region} takes the place of `{origin.name}`:\n")
                 lines += promotion(config, origin, mirror, others)
-    lines += ["## The region returns\n", RETURNING]
+    lines += ["## The region returns\n", RETURNING, *seeing_all_still(config, estate)]
     for origin, mirror in pairs:
         lines.append(f"### Back to `{origin.name}` in {origin.region}, from `{mirror.name}`\n")
         lines += going_back(config, origin, mirror)

@@ -34,6 +34,26 @@ _COPIED_LATER = Basis(
 )
 
 
+def may_go_along(config: ObjectStoreConfig, region: EstateRegion) -> bool:
+    """Return whether the region of the file may be where its copy is kept, and so be lost with it."""
+    if config.provider in _OWN:
+        return True
+    if config.provider not in _HOSTS or region.provider not in (None, _HOSTS[config.provider]):
+        return False
+    return config.provider == "aws" or is_region_of_google(_kept_in(config, region))
+
+
+def _kept_in(config: ObjectStoreConfig, region: EstateRegion) -> str:
+    """Return what the provider calls the place of its copy; empty where it has one place, or nobody says."""
+    match config.provider:
+        case "aws":
+            return signing_region(config, region.code)
+        case "gcs":
+            return config.signing_region or region.code
+        case _:
+            return ""
+
+
 class ProviderAnalyst:
     """Answers for a provider's store: it goes on, unless a lost region is the very one that keeps it."""
 
@@ -45,7 +65,7 @@ class ProviderAnalyst:
     @property
     def footprint(self) -> Footprint:
         """Every datacenter of the regions that may be lost together with their copy."""
-        names = {each.name for region in self._homes if self._may_go_along(region) for each in region.full}
+        names = {each.name for region in self._homes if may_go_along(self._config, region) for each in region.full}
         return Footprint(datacenters=frozenset(names))
 
     @property
@@ -65,7 +85,7 @@ class ProviderAnalyst:
     def _effects(self, failure: PlatformFailure) -> Iterator[Effect]:
         for place, region in enumerate(self._homes):
             here = {each.name for each in region.full}
-            if not (here and here <= failure.lost and self._may_go_along(region)):
+            if not (here and here <= failure.lost and may_go_along(self._config, region)):
                 continue
             if place:
                 note = f"only {self._if(region)}: its copy is away, and gets what it missed once it is back"
@@ -90,25 +110,6 @@ class ProviderAnalyst:
             loss=Loss(text=f"{self._if(region)}: what S3 had not copied to {other} yet, without a bound"),
         )  # fmt: skip
 
-    def _may_go_along(self, region: EstateRegion) -> bool:
-        """Return whether the region of the file may be where its copy is kept."""
-        provider = self._config.provider
-        if provider in _OWN:
-            return True
-        if provider not in _HOSTS or region.provider not in (None, _HOSTS[provider]):
-            return False
-        return provider == "aws" or is_region_of_google(self._kept_in(region))
-
-    def _kept_in(self, region: EstateRegion) -> str:
-        """Return what the provider calls the place of its copy; empty where it has one place, or nobody says."""
-        match self._config.provider:
-            case "aws":
-                return signing_region(self._config, region.code)
-            case "gcs":
-                return self._config.signing_region or region.code
-            case _:
-                return ""
-
     @property
     def _basis(self) -> Basis:
         return _STANDS_SOMEWHERE if self._config.provider in _OWN else _ONE_REGION
@@ -116,11 +117,11 @@ class ProviderAnalyst:
     def _if(self, region: EstateRegion) -> str:
         if self._config.provider in _OWN:
             return f"if the servers of {self._config.provider} are in {region.code} and lost with it"
-        return f"if it is {self._kept_in(region)} of {self._config.provider} itself that is lost"
+        return f"if it is {_kept_in(self._config, region)} of {self._config.provider} itself that is lost"
 
     def findings(self) -> Iterator[Finding]:
         """Yield that what fails at the provider is nothing that is looked at."""
-        places = " and ".join(place for each in self._homes if (place := self._kept_in(each)))
+        places = " and ".join(place for each in self._homes if (place := _kept_in(self._config, each)))
         where = f" in {places}" if places else ""
         judged = "only the loss of a region" if self.footprint.datacenters else "nothing"
         yield Finding(

@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from aether_deploy.infrastructure.estate import Estate
-from aether_deploy.infrastructure.object_store.provider_impact import ProviderAnalyst
+from aether_deploy.infrastructure.object_store.provider_impact import may_go_along
 from aether_deploy.infrastructure.object_store.regions import (
     SELF_HOSTED,
     bucket_name,
     external_address,
     home_regions,
 )
-from aether_deploy.infrastructure.object_store.rendering import stateful_set_name
+from aether_deploy.infrastructure.object_store.rendering import GRACE_SECS, stateful_set_name
 from aether_deploy.infrastructure.object_store.runbook import bringing_back, taking_over
 from aether_deploy.infrastructure.recovery import NOTHING_TO_DO, Recovery
 
@@ -29,10 +29,11 @@ def recovery(config: "ObjectStoreConfig", estate: Estate, region: str) -> Recove
     if config.provider != SELF_HOSTED:
         return _of_provider(config, estate, region, left[0])
     return Recovery(
-        lost=taking_over(config, estate),
+        lost=taking_over(config, estate, fenced=True),
         returned=bringing_back(config, estate),
         fenced=(stateful_set_name(config, region),),
         fenced_pods=(f"{stateful_set_name(config, region)}-0",),
+        grace_secs=GRACE_SECS,
         promoted={"regions": left},
         returning={"regions": [*left, region]},
         without={"regions": left},
@@ -44,8 +45,7 @@ def _of_provider(config: "ObjectStoreConfig", estate: Estate, first: str, second
 
     No layer says so: with the second region alone in ``regions`` its buckets would be called as those of the first.
     """
-    datacenters = {each.name for region in estate.regions if region.code == first for each in region.full}
-    if not datacenters <= ProviderAnalyst(config, estate).footprint.datacenters:
+    if not may_go_along(config, home_regions(config, estate)[0]):
         return NOTHING_TO_DO
     names = [(each.name, bucket_name(config, estate, each.name, second)) for each in config.buckets if each.enabled]
     copies = ", ".join(f"`{copy}` for `{name}`" for name, copy in names)

@@ -163,18 +163,25 @@ def _leading(config: "ObjectStoreConfig", estate: Estate) -> str:
     )
 
 
-def taking_over(config: "ObjectStoreConfig", estate: Estate) -> str:
-    """Return how the second region takes writes while the first is away, as Markdown without a heading."""
+def taking_over(config: "ObjectStoreConfig", estate: Estate, *, fenced: bool = False) -> str:
+    """Return how the second region takes writes while the first is away, as Markdown without a heading.
+
+    ``fenced``: where a step before saw to it that the first one takes none.
+    """
     first, second, *_ = home_regions(config, estate)
+    steps = [
+        f"See that {first.code} is really away: what is written to both is not joined.",
+        f"What is published for `{config.name}` is `regions: [{_others(config, estate)}]`, a part of "
+        f"`promoted-{first.code}.yaml`.",
+        f"The server of {second.code} then restarts with keys that may write; `{config.name}` leads there. What "
+        f"{first.code} took in its last moments and nobody had copied is missing.\n",
+    ]
+    numbered = [f"{place}. {step}" for place, step in enumerate(steps[1:] if fenced else steps, start=1)]
     return "\n".join(
         [
             f"While {first.code} is away, {second.code} is read and refuses writes. When it is not to come back "
             "soon:\n",
-            f"1. See that {first.code} is really away: what is written to both is not joined.",
-            f"2. Publish `regions: [{_others(config, estate)}]` for `{config.name}`, which is a part of "
-            f"`promoted-{first.code}.yaml`.",
-            f"3. The server of {second.code} restarts with keys that may write; `{config.name}` leads there. What "
-            f"{first.code} took in its last moments and nobody had copied is missing.\n",
+            *numbered,
         ]
     )
 
@@ -204,13 +211,14 @@ def bringing_back(config: "ObjectStoreConfig", estate: Estate) -> str:
             f"{second.code} does not take writes (its pod has `follow` beside `seaweedfs` then), and where the server "
             f"of {first.code} is still there after five minutes.\n",
             "```sh",
-            f"{leads} &&",
+            f"{leads} ||",
+            f'  {{ echo "{second.code} does not take writes: stop" >&2; false; }} &&',
             f"  {asked} delete statefulset/{stateful_set_name(config, first.code)} --ignore-not-found &&",
             f"  {asked} wait --for=delete pod/{pod} --timeout=5m &&",
             f"  {asked} delete pvc {CLAIM}-{pod}",
             "```\n",
-            f"3. Publish `regions: [{_others(config, estate)}, {first.code}]`, which is a part of "
-            f"`returning-{first.code}.yaml`: it follows {second.code} then.",
+            f"3. It follows {second.code} once `regions: [{_others(config, estate)}, {first.code}]` is published, a "
+            f"part of `returning-{first.code}.yaml`.",
             f"4. To lead from {first.code} again: wait until copies agree, stop those who write, and name it first.\n",
         ]
     )

@@ -27,10 +27,11 @@ def recovery_by_patroni(config: "PostgresConfig", estate: Estate, region: str) -
     groups = groups_in(config, active)
     return Recovery(
         functions=helpers,
-        lost=lost_text(config, estate, active, standby),
+        lost=lost_text(config, estate, active, standby, fenced=True),
         returned=returned_text(config, estate, active, standby),
         fenced=tuple(group.part for group in groups),
         fenced_pods=tuple(f"{group.part}-{place}" for group in groups for place in range(group.members)),
+        grace_secs=config.stop_secs,
         promoted=promoted_fields(config, active),
         without={"regions": [standby], "standby": "none"},
     )
@@ -43,10 +44,13 @@ def promoted_fields(config: "PostgresConfig", active: str) -> dict[str, Any]:
     return {"regions": [config.standby.region], "standby": standby}
 
 
-def lost_text(config: "PostgresConfig", estate: Estate, active: str, standby: str) -> str:
-    """Return how the standby takes the place of a region that is lost."""
+def lost_text(config: "PostgresConfig", estate: Estate, active: str, standby: str, *, fenced: bool = False) -> str:
+    """Return how the standby takes the place of a region that is lost; ``fenced``: where a step before saw to it that
+    this one takes no writes."""
     group = groups_in(config, standby)[0]
-    return _LOST.format(
+    steps = (_PROMOTE, _SEND) if fenced else (_STOP, _PROMOTE, _SEND)
+    text = _LOST + "".join(f"{place}. {step}" for place, step in enumerate(steps, start=1))
+    return text.format(
         active=active,
         standby=standby,
         name=config.name,
@@ -102,16 +106,25 @@ _LOST = """\
 `{standby}` follows it and never takes over by itself: two regions cannot tell a lost region from a lost link. What
 {active} acknowledged and {standby} has not received is lost.
 
-1. Make sure that {active} takes no more writes: its clusters are gone, or scaled to nothing, or cut off for good.
-2. Promote, in {standby}. It is writable within a second.
+"""
+
+_STOP = """\
+Make sure that {active} takes no more writes: its clusters are gone, or scaled to nothing, or cut off for good.
+"""
+
+_PROMOTE = """\
+Promote, in {standby}. It is writable within a second.
 
    ```sh
    {promote}
    {control} list {scope}
    ```
 
-3. Send clients there: publish this for `{name}`, which is a part of `promoted-{active}.yaml`. The Service `{name}` then
-   leads to {standby} from everywhere.
+"""
+
+_SEND = """\
+Clients go there once this is published for `{name}`, which is a part of `promoted-{active}.yaml`: the Service
+   `{name}` then leads to {standby} from everywhere.
 
    ```yaml
 {fields}

@@ -284,7 +284,7 @@ class LabSystem(Booted):
         return strike, msgspec.structs.replace(expectation, unpredicted={**reasons, **expectation.unpredicted})
 
     def _strike(self, fault: LabFault, strike: Strike, at: float, tell: Tell) -> None:
-        """Do it everywhere at once; what is mended comes back member by member.
+        """Do it everywhere at once; what is mended comes back a few members at a time.
 
         A fault is in effect from the moment that it begins, even where a member could not do its part; what is mended
         is so until every member has done its own, so that it can be mended again.

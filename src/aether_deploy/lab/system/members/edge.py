@@ -187,10 +187,12 @@ class EdgeMember(FrontedMember):
         """Put what clients ask for where writes go, and wait until every copy has it."""
         homes = [region.code for region in home_regions(self._origin, self._estate)]
         asked = [paths_of(policy) for policy in self._policies.values()]
-        for path in sorted({each for paths in asked for each in paths.every}):  # the last is copied last
+        awaited = {each for paths in asked for each in _paths(paths)}
+        every = {each for paths in asked for each in paths.every}
+        for path in [*sorted(every - awaited), *sorted(awaited)]:  # the last is copied last
             self._until_there(homes[0], "PUT", path)
         for home in homes[1:]:
-            for path in sorted({each for paths in asked for each in _paths(paths)}):
+            for path in sorted(awaited):
                 self._until_there(home, "GET", path)
 
     def _until_there(self, home: str, verb: str, path: str) -> None:

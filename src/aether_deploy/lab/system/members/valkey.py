@@ -194,7 +194,7 @@ class ValkeyMember(Member):
             job = self._reconcile(code)
 
     def settle(self, within_secs: float) -> bool:
-        """Wait until every node that runs leads a shard or has a copy of it; where all are there, as planned."""
+        """Wait until all is as planned; where nodes are away, some seconds for those that run to be of use."""
         deadline = time.monotonic() + within_secs
         return all(self._settle(code, deadline) for code in self._clusters)
 
