@@ -266,6 +266,8 @@ def test_readers_that_come_while_an_object_is_copied_mislead_the_copy_until_the_
     assert two.client("eu", None).ask("GET", f"/game-assets/{early}").status == 404
     listed = two.client("eu").ask("GET", "/game-assets", {"list-type": "2", "prefix": "public/"}).body
     assert early.encode() not in listed
+    found = two.client("eu").ask("GET", "/game-assets", {"list-type": "2", "prefix": odd}).body
+    assert b"<Size>6</Size>" in found
 
 
 MANY = 1_000_000

@@ -5,8 +5,8 @@ between both is led to a version that is not there; SeaweedFS then looks which t
 time of now. From then on the copy takes itself to be newer than what it copies, and keeps its word: later versions and
 deletions arrive, and nobody sees them (measured on 4.48: ``filer.sync`` leaves what has a later time).
 
-So the current one is set to the newest of the versions that the copy has. The filer is asked to do so, as S3 has no
-call for it. No version is written or deleted.
+So the note is made to be written anew, by the store itself, for the newest of the versions that the copy has. The filer
+is asked to do so, as S3 has no call for it. No version is written or deleted.
 
 Exit: 0 all are right, 1 some are not, 2 the file is wrong, 3 the store does not answer.
 """
@@ -22,7 +22,7 @@ from aether_deploy.jobs.object_store_s3 import S3Client, login_in
 from aether_deploy.jobs.told import UnusableFileError, told
 
 MODULE = "aether_deploy.jobs.object_store_current"
-_POINTER = "Seaweed-X-Amz-Latest-Version"
+_NOWHERE = {"Seaweed-X-Amz-Latest-Version-File-Name": "v_none"}
 _NULL = "null"
 """The version of what was written while none were kept."""
 
@@ -64,8 +64,8 @@ def misled(versions: Iterable[Version]) -> Version | None:
     """Return the version of an object that ought to be the current one, where another one is.
 
     Where none is, a version is still to come, and readers are led right once it is there. What was written while no
-    versions were kept says of itself that it is current, whatever is: it counts only where it is the newest, which
-    the filer cannot be told, and need not be for a bucket that keeps versions from its first day on.
+    versions were kept says of itself that it is current, whatever is: it counts only where it is the newest, and
+    is left alone there: a bucket that keeps versions from its first day on has none.
     """
     # Names of versions count time down: of one second, the one that sorts first is the newest.
     told = sorted(sorted(versions, key=lambda each: each.number), key=lambda each: each.modified, reverse=True)
@@ -83,7 +83,7 @@ class Copy:
     """The copy of a store in a region that follows."""
 
     def __init__(self, client: S3Client, filer: S3Client) -> None:
-        """Ask ``client`` for versions; tell ``filer`` which is the current one."""
+        """Ask ``client`` for versions and objects; spoil at ``filer`` what is noted of them."""
         self._client, self._filer = client, filer
 
     def misled_in(self, bucket: str) -> Iterator[Version]:
@@ -119,20 +119,20 @@ class Copy:
                 raise NoStore(f"{bucket}: the list of its versions does not end")
             marks = following
 
-    def set_current(self, bucket: str, version: Version) -> str:
-        """Make a version the current one of its object; return what the filer objects to, empty where nothing.
+    def set_current(self, bucket: str, key: str) -> str:
+        """Have the store lead to an object's newest version; return what it objects to, empty where nothing.
+
+        The note is led to a version that is not there. A reader then makes the store look which there are, and write
+        down all that is noted of the newest one: what lists say of it too, which no other call can.
 
         Raises:
-            OSError: The filer does not answer.
+            OSError: The store does not answer.
         """
-        path = f"/buckets/{bucket}/{version.key}.versions"
-        said = {"Id": version.number, "File-Name": f"v_{version.number}"}
-        said |= {"Is-Delete-Marker": "true"} if version.deletes else {}
-        # What else is noted of the current one, for lists, is of another version.
-        forgotten = self._filer.ask("DELETE", path, {"tagging": ""})
-        headers = {f"{_POINTER}-{name}": text for name, text in said.items()}
-        told = self._filer.ask("PUT", path, {"tagging": ""}, headers=headers)
-        return next((f"{each.status}" for each in (forgotten, told) if each.status >= 300), "")
+        noted = self._filer.ask("PUT", f"/buckets/{bucket}/{key}.versions", {"tagging": ""}, headers=_NOWHERE)
+        if noted.status >= 300:
+            return str(noted.status)
+        read = self._client.ask("HEAD", f"/{bucket}/{key}")  # 404 where the newest version is the mark of a deletion
+        return str(read.status) if read.status >= 500 else ""
 
 
 def _misled_of(objects: Iterable[list[Version]]) -> Iterator[Version]:
@@ -172,7 +172,7 @@ def set_right(file: CurrentFile, login: tuple[str, str]) -> tuple[int, list[str]
     try:
         for bucket in file.buckets:
             for version in copy.misled_in(bucket):
-                objection = copy.set_current(bucket, version)
+                objection = copy.set_current(bucket, version.key)
                 if objection:
                     objections.append(f"{bucket}/{version.key}: {objection}")
                 else:
