@@ -96,7 +96,7 @@ def report_text(record: LabRecord, *, verbose: bool, quiet: bool) -> str:
     faults = [text for each in record.faults if (text := fault_text(each, verbose=verbose, quiet=quiet))]
     if quiet:
         return "\n".join(faults)
-    mends = sum(map(_mends, record.faults))
+    mends = sum(each.mends for each in record.faults)
     told = count(len(record.faults) - mends, "fault") + (f", {count(mends, 'mend')}" if mends else "")
     head = f"{_name(record)}, up for {_duration(record.up_secs)}: {told}"
     return "\n\n".join([head, *faults])
@@ -111,7 +111,7 @@ def fault_text(record: FaultRecord, *, verbose: bool, quiet: bool) -> str:
         quiet: Print only what did not go as predicted.
     """
     shown = [each for each in record.parts if _is_shown(each, verbose=verbose, quiet=quiet)]
-    is_known = bool(record.failure) or _mends(record)
+    is_known = bool(record.failure) or record.mends
     rows = [_COLUMNS, *(_part_row(each, is_known=is_known) for each in shown)]
     lines = _indented(rows, "") if shown else []
     if quiet:
@@ -123,14 +123,10 @@ def fault_text(record: FaultRecord, *, verbose: bool, quiet: bool) -> str:
 
 
 def _fault_head(record: FaultRecord) -> str:
-    befell = "back" if _mends(record) else "hit"
+    befell = "back" if record.mends else "hit"
     hit = f", {count(len(record.hit), 'process', 'processes')} {befell}" if record.hit else ""
     said = f" ({record.failure})" if record.failure and record.failure != record.fault.replace("=", " ") else ""
     return f"{record.fault}{said} after {_duration(record.at)}{hit}; watched for {record.until - record.at:.0f} s"
-
-
-def _mends(record: FaultRecord) -> bool:
-    return record.fault.startswith("mend=")
 
 
 def _fault_sum(parts: Sequence[PartRecord], quiet: int) -> str:

@@ -111,7 +111,8 @@ class UnreadComponent(msgspec.Struct, frozen=True):
         known = cls(name if isinstance(name, str) else "", enabled=enabled is not False)
         if kind is None or not isinstance(raw, Mapping):
             return known
-        return msgspec.structs.replace(known, named_regions=_named(kind, raw), readable=kind.read_partly(raw))
+        readable = kind.read_partly(raw)
+        return msgspec.structs.replace(known, named_regions=_named(kind, readable, raw), readable=readable)
 
     def faults(self, estate: Estate) -> Iterator[Fault]:
         """Yield what is wrong with it where it is to run, as far as that needs no field that cannot be read."""
@@ -138,12 +139,15 @@ class UnreadComponent(msgspec.Struct, frozen=True):
         return None
 
 
-def _named(kind: "type[ComponentConfig]", raw: Mapping[str, Any]) -> Mapping[tuple[str | int, ...], str]:
+def _named(
+    kind: "type[ComponentConfig]", readable: "ComponentConfig", raw: Mapping[str, Any]
+) -> Mapping[tuple[str | int, ...], str]:
     """Return the regions that a component names; where its own list of them cannot be read, those named beside it."""
+    with suppress(FaultyFieldError):
+        return readable.named_regions
     beside = {name: value for name, value in raw.items() if name != "regions"}
-    for values in (raw, beside):
-        with suppress(FaultyFieldError):
-            return kind.read_partly(values).named_regions
+    with suppress(FaultyFieldError):
+        return kind.read_partly(beside).named_regions
     return {}
 
 

@@ -1,6 +1,6 @@
 """What people do for a component when a region is lost, and when it is back: asked of its kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -47,6 +47,11 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING_TO_DO = Recovery()
+
+
+def shell(commands: Iterable[str]) -> str:
+    """Return commands as a block of Markdown."""
+    return "\n".join(["```sh", *commands, "```", ""])
 
 
 def recovery_of(component: "ComponentConfig", estate: Estate, region: str) -> Recovery:

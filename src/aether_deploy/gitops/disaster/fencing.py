@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from aether_deploy.gitops.disaster.loss import RegionLoss
-from aether_deploy.gitops.disaster.publishing import joined, shell
+from aether_deploy.gitops.disaster.publishing import joined
 from aether_deploy.gitops.engines import commands_around
+from aether_deploy.infrastructure.recovery import shell
 
 SPARE_SECS = 120
 """What a cluster may take beyond the time that its slowest server has to end, seconds."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from aether_deploy.infrastructure.recovery import shell
 from aether_deploy.platform.config import Platform
 
 SAYING_ALL = "**Name, right behind aether.yaml, every file of an earlier loss that is still published.**"
@@ -30,8 +31,3 @@ def publishing(platform: Platform, layers: Sequence[str], clusters: Iterable[str
 def joined(commands: Sequence[str]) -> list[str]:
     """Return commands of which each is run only if those before it succeeded."""
     return [*(f"{each} &&" for each in commands[:-1]), *commands[-1:]]
-
-
-def shell(commands: Iterable[str]) -> str:
-    """Return commands as a block of Markdown."""
-    return "\n".join(["```sh", *commands, "```", ""])

@@ -15,9 +15,10 @@ from aether_deploy.gitops.disaster.layer import (
     returning_layer,
 )
 from aether_deploy.gitops.disaster.loss import RegionLoss
-from aether_deploy.gitops.disaster.publishing import SAYING_ALL, publishing, shell
+from aether_deploy.gitops.disaster.publishing import SAYING_ALL, publishing
 from aether_deploy.infrastructure.analysis.analysing import Cell
 from aether_deploy.infrastructure.analysis.impacts import Effect
+from aether_deploy.infrastructure.recovery import shell
 from aether_deploy.platform.routing import routing_of
 
 Step = tuple[str, str]

@@ -19,6 +19,7 @@ from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.infrastructure.nats.job import WHAT
 from aether_deploy.infrastructure.nats.streams import Stream, streams_of
 from aether_deploy.infrastructure.objects.tools import RUN_SECS
+from aether_deploy.infrastructure.recovery import shell
 
 if TYPE_CHECKING:
     from aether_deploy.infrastructure.kinds.nats import NatsConfig
@@ -113,7 +114,7 @@ def _waiting(config: "NatsConfig", estate: Estate, *, away: str) -> Iterator[str
         if region.code in kept
     ]
     active = [f"{each} get cronjob/{job} -o jsonpath='{{.status.active}}'" for each in ask]
-    yield from _shell(
+    yield shell(
         [
             *(f"{each} wait --for=jsonpath='{{.spec.suspend}}'=true cronjob/{job} --timeout=10m &&" for each in ask),
             "running=$(",
@@ -138,14 +139,14 @@ def promotion(config: "NatsConfig", origin: Stream, mirror: Stream, others: Sequ
     """Yield how ``mirror`` takes the place of ``origin``, as Markdown; ``others`` are its other mirrors."""
     context, word = config.name, "these" if others else "this"
     yield f"Look how far {word} got" + (": the one that is ahead (`last`) is to take over." if others else ".") + "\n"
-    yield from _shell([f"state_of {context} {each.name}" for each in (mirror, *others)])
+    yield shell([f"state_of {context} {each.name}" for each in (mirror, *others)])
     yield (
         f"Delete `{origin.name}`, which still owns the subjects (servers refuse them to another stream), and let "
         f"`{mirror.name}` be a stream of its own, with the subjects. A call may get no answer and have worked: the "
         "command asks until servers say that it is deleted. Stop it where that takes more than some minutes: no leader "
         "is there then that could delete anything.\n"
     )
-    yield from _shell(
+    yield shell(
         [
             f"state_of {context} {mirror.name} &&",
             f"  erase {context} {origin.name} &&",
@@ -153,13 +154,13 @@ def promotion(config: "NatsConfig", origin: Stream, mirror: Stream, others: Sequ
         ]
     )
     yield f"Consumers and readers go to `{mirror.name}`. See that `last` grows there once writers write:\n"
-    yield from _shell([f"state_of {context} {mirror.name}"])
+    yield shell([f"state_of {context} {mirror.name}"])
     for each in others:
         yield (
             f"Only then: `{each.name}` follows nothing any more. **This deletes the second copy** of what "
             f"`{origin.name}` had.\n"
         )
-        yield from _shell([f"owns {context} {mirror.name} && erase {context} {each.name}"])
+        yield shell([f"owns {context} {mirror.name} && erase {context} {each.name}"])
 
 
 def going_back(config: "NatsConfig", origin: Stream, mirror: Stream) -> Iterator[str]:
@@ -168,12 +169,12 @@ def going_back(config: "NatsConfig", origin: Stream, mirror: Stream) -> Iterator
     place = json.dumps({"cluster": origin.region, "tags": [f"region:{origin.region}"]})
     settings = f"'.name = \"{origin.name}\" | .placement = {place} | .num_replicas = {origin.replicas}'"
     yield f"Where this does not say `true`, `{mirror.name}` did not take over: leave all the rest out.\n"
-    yield from _shell([f"owns {context} {mirror.name}"])
+    yield shell([f"owns {context} {mirror.name}"])
     yield (
         f"Make `{origin.name}` anew, as a mirror of the one that took over, and wait until it has all of it. "
         "Stop that where the numbers stay alike for some minutes: it gets nothing then. Nothing is deleted yet.\n"
     )
-    yield from _shell(
+    yield shell(
         [
             f"owns {context} {mirror.name} &&",
             f"  copy_of {context} {mirror.name} {origin.name} {settings} &&",
@@ -184,7 +185,7 @@ def going_back(config: "NatsConfig", origin: Stream, mirror: Stream) -> Iterator
         f"Stop those who write, and let `{origin.name}` take the subjects. `{mirror.name}` keeps all that it has, and "
         "gets nothing new:\n"
     )
-    yield from _shell(
+    yield shell(
         [
             f"owns {context} {mirror.name} && quiet {context} {mirror.name} &&",
             f"  change {context} {mirror.name} '.subjects = [\"{mirror.name}\"]' &&",
@@ -197,7 +198,7 @@ def going_back(config: "NatsConfig", origin: Stream, mirror: Stream) -> Iterator
         "a mirror. **This deletes what it has**, and asks first whether the other has it, too. aether.yaml stays as it "
         "is throughout.\n"
     )
-    yield from _shell(
+    yield shell(
         [
             f"state_of {context} {origin.name}",
             f"owns {context} {origin.name} && owns {context} {mirror.name} &&",
@@ -208,7 +209,3 @@ def going_back(config: "NatsConfig", origin: Stream, mirror: Stream) -> Iterator
 
 def _taking(origin: Stream) -> str:
     return f"'del(.mirror) | .subjects = {json.dumps(list(origin.subjects))}'"
-
-
-def _shell(commands: Sequence[str]) -> Iterator[str]:
-    yield "\n".join(["```sh", *commands, "```", ""])

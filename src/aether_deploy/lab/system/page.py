@@ -51,7 +51,7 @@ def _figures(record: LabRecord) -> str:
     verdicts = _verdicts(part for fault in record.faults for part in fault.parts)
     running = sum(each.state == "running" for member in record.members for each in member.processes)
     total = sum(len(member.processes) for member in record.members)
-    mends = sum(fault.fault.startswith("mend=") for fault in record.faults)
+    mends = sum(fault.mends for fault in record.faults)
     known = [member.memory_mb for member in record.members if member.memory_mb is not None]
     figures = [
         ("booted in", f"{record.boot_secs:.1f} s"),
@@ -135,7 +135,7 @@ def _faults(record: LabRecord) -> Iterator[str]:
 def _fault(record: LabRecord, fault: FaultRecord, place: int) -> Iterator[str]:
     told = sorted((each for each in fault.parts if _is_told(each, fault)), key=_rank)
     quiet = [each for each in fault.parts if not _is_told(each, fault)]
-    befell = "back" if fault.fault.startswith("mend=") else "hit"
+    befell = "back" if fault.mends else "hit"
     hit = f"{len(fault.hit)} process{'es' if len(fault.hit) != 1 else ''} {befell}; " if fault.hit else ""
     called = f"analyze calls it “{fault.failure}”; " if fault.failure else ""
     yield f'<section class="fault" id="fault-{place}">'
@@ -171,7 +171,7 @@ def _is_told(part: PartRecord, fault: FaultRecord) -> bool:
     """Return whether something was predicted or seen of a part; else it went on as was said."""
     if part.verdict != "held" or part.measured is None or part.measured.outcome != "holds":
         return True
-    return part.predicted.outcome != "holds" and not fault.fault.startswith("mend=")
+    return part.predicted.outcome != "holds" and not fault.mends
 
 
 def _rank(part: PartRecord) -> tuple[int, str, str, str]:

@@ -152,6 +152,11 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
     joined: tuple[tuple[str, str], ...] = ()
     parts: tuple[PartRecord, ...] = ()
 
+    @property
+    def mends(self) -> bool:
+        """Whether it undid faults."""
+        return self.fault.startswith("mend=")
+
 
 class MemberRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One member.
