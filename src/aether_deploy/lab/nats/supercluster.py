@@ -230,16 +230,25 @@ class Supercluster(Booted):
     # --- waiting
 
     def wait_ready(self, within_secs: float = _READY_SECS) -> float:
-        """Wait until every running server is healthy and there is a leader; return how long that took, seconds.
+        """Wait until the servers are :meth:`ready`; return how long that took, seconds.
 
         Raises:
             EffectError: That does not come about in time.
         """
-        return self.wait_until(self.ready, within_secs, "all servers healthy, with a leader")
+        return self.wait_until(self.ready, within_secs, "all servers healthy, with a leader whom all count")
 
     def ready(self) -> bool:
-        """Return whether every running server is healthy and there is a leader."""
-        return all(self.health(pod) == 200 for pod in self.running()) and self.leader() is not None
+        """Return whether every running server is healthy, there is a leader, and all are counted in the meta group.
+
+        The leader takes the servers into the group one by one, while all of them already say that they are healthy
+        (nats-server 2.15, server/raft.go ``trackPeer``): until it has, fewer than a majority of them decide.
+        """
+        running = self.running()
+        return (
+            all(self.health(pod) == 200 for pod in running)
+            and self.leader() is not None
+            and all(self.meta(pod).get("cluster_size", 0) >= len(running) for pod in running)
+        )
 
     def wait_until(self, holds: Callable[[], bool], within_secs: float, what: str) -> float:
         """Wait until ``holds`` says so; return how long that took, seconds.
