@@ -43,12 +43,14 @@ def servers() -> Iterator[Supercluster]:
 def test_what_fits_by_the_rule_is_made_and_what_does_not_is_refused(servers: Supercluster) -> None:
     made = run_job(servers, "us")
     room = 2560 * 2**20
+    reserved = [servers.seen(pod, "/jsz")["reserved_storage"] for pod in servers.pods()]
     more = alone(*FITTING, stream("G", replicas=1), pvc={"size": "2560Mi"})
     last = created(streams_of(more, ONE)[-1])
     answer = call(servers, "events-us-a-0", "STREAM.CREATE.G", last)
 
     assert [each.severity for each in faults(servers.config, ONE)] == ["warning"]  # only if they are placed well
     assert made.returncode == 0, made.stdout
+    assert max(reserved) <= room, reserved
     assert fullest(streams_of(servers.config, ONE), US, 1, "file") == room
     assert told(more, ONE)[0].startswith("pvc.size: less than the")
     assert answer["error"]["err_code"] == 10005

@@ -25,6 +25,8 @@ from aether_deploy.jobs.told import UnusableFileError, told
 _ANSWER_SECS = 8.0
 _PAUSE_SECS = 1.0
 _GLANCE_SECS = 0.05
+# Servers tell each other what they have reserved at most once a second (nats-server server/events.go, limitStatsz).
+_TOLD_SECS = 1.25
 _STEPS = 3
 _NOT_FOUND = 10059
 # The order of subjects and sources is nobody's business.
@@ -116,7 +118,7 @@ class Streams:
             call, done = ("CREATE", "created") if error else ("UPDATE", f"updated {', '.join(sorted(differing))}")
             answer = await self.ask(f"{call}.{name}", wanted)
             said = str(answer.get("error", {}).get("description", ""))
-            await asyncio.sleep(_GLANCE_SECS)
+            await asyncio.sleep(_TOLD_SECS if wanted.get("max_bytes", -1) > 0 else _GLANCE_SECS)
         return False, "the servers have it otherwise than asked for"
 
 
@@ -127,7 +129,8 @@ class NoServer(Exception):
 async def settle_all(file: StreamsFile) -> dict[str, tuple[bool, Verdict]]:
     """Bring all streams about, and return for each whether it is there and what was done or said.
 
-    One after another, so that servers know what is taken already when they choose a place for the next.
+    One after another, each once servers know what those before it have reserved: they choose the places of a stream
+    by what they last told each other, and would put more on one of them than it has.
     """
     deadline = time.monotonic() + file.wait_secs
     results: dict[str, tuple[bool, Verdict]] = {}
