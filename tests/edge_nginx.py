@@ -90,7 +90,7 @@ def running(
     daemon = Daemon("nginx", [str(nginx), "-p", str(folder), "-c", str(file), "-g", globally], folder)
     daemon.start()
     try:
-        daemon.wait_until(lambda: _listens(ports[2]), 20.0)
+        daemon.wait_until(lambda: _listens(ports[2]), 90.0)
         yield Running(ports, daemon, file, folder)
     finally:
         if not alone and daemon.code is None:

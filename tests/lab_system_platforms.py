@@ -56,8 +56,8 @@ components:
 CACHES = SMALL[: SMALL.index("  - name: events")]
 """Of that the caches: twelve processes."""
 
-_STARTED_SECS = 60.0
-_ENDED_SECS = 20.0
+_STARTED_SECS = 180.0
+_ENDED_SECS = 90.0
 
 
 def need_system() -> None:

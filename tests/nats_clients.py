@@ -126,7 +126,7 @@ def lead_from(servers: Supercluster, cluster: str) -> None:
             return
         ask = {"placement": {"cluster": cluster}}
         call(servers, pods[0], "META.LEADER.STEPDOWN", ask, user="operators")
-        servers.wait_until(lambda: servers.leader() is not None, 30, "a leader again")
+        servers.wait_until(lambda: servers.leader() is not None, 90, "a leader again")
     assert servers.leader() in pods
 
 
@@ -144,7 +144,7 @@ def publish(servers: Supercluster, pod: str, subject: str, count: int = 1) -> in
         async with client(servers, pod) as connection:
             for number in range(count):
                 try:
-                    answer = await connection.request(subject, str(number).encode(), timeout=2)
+                    answer = await connection.request(subject, str(number).encode(), timeout=10)
                     acknowledged += "error" not in json.loads(answer.data)
                 except Exception:
                     continue

@@ -280,7 +280,7 @@ def test_a_command_of_a_killed_process_ends_and_removes_its_lock(repo: Path, tmp
 
 
 def wait_for(path: Path) -> int:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (path.exists() and path.read_text().strip()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -289,7 +289,7 @@ def wait_for(path: Path) -> int:
 
 def has_ended(pid: int) -> bool:
     """Return whether a process ends, within reasonable time."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)

@@ -89,7 +89,7 @@ def test_ctrl_c_leaves_a_fault_to_the_lab_and_says_so(whole: Labs) -> None:
     asking = whole.start("fault", "kill=cdn", "--watch", "6")
     wait_for("the watch", lambda: whole.result("status")["watch_left_secs"] is not None)
     asking.send_signal(signal.SIGINT)
-    out, err = asking.communicate(timeout=20)
+    out, err = asking.communicate(timeout=90)
     refused = whole("fault", "mend=all")
     wait_for("the end of the watch", lambda: not whole.result("status")["watching"])
     reported = whole.result("report")["faults"][-1]["fault"]
@@ -97,7 +97,7 @@ def test_ctrl_c_leaves_a_fault_to_the_lab_and_says_so(whole: Labs) -> None:
 
     assert (asking.returncode, out) == (130, "")
     assert re.fullmatch(
-        r"kill=cdn goes on and is being watched, for [3-6] s more at most; lab report has it then\n", err
+        r"kill=cdn goes on and is being watched, for [1-6] s more at most; lab report has it then\n", err
     )
     assert refused.code == 3
     assert re.match(r"error: kill=cdn is being watched, for \d s more at most\n  fix: wait", refused.err)

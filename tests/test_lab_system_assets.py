@@ -37,7 +37,7 @@ PROVIDED = f"""
     buckets: [{{name: replays, public_prefixes: [public/]}}]
   - {{name: pages, kind: edge, image: "nginx:1.31.3@{DIGEST}", origin: archive/replays, hostname: pages.example.com}}
 """
-WITHIN_SECS = 20.0
+WITHIN_SECS = 90.0
 
 
 def described(*more: str) -> Platform:

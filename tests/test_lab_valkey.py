@@ -94,7 +94,7 @@ def test_a_file_with_a_line_that_no_server_knows_ends_it_at_its_start() -> None:
         with (nodes.places[pod].folder / "valkey.conf").open("a", encoding="utf-8") as file:
             file.write("cluster-node-timeout-ms 2000\n")
         nodes.start(pod)
-        nodes.wait_until(lambda: pod not in nodes.running(), 10, "it ends")
+        nodes.wait_until(lambda: pod not in nodes.running(), 90, "it ends")
 
         assert "Bad directive or wrong number of arguments" in nodes.log(pod)
 
@@ -250,7 +250,7 @@ def test_a_primary_that_is_told_to_end_hands_over_and_no_session_is_lost(cluster
     assert gap <= HANDOVER.worst + SLACK_SECS
     assert missing_of(cluster, writer.written) == []
     cluster.start(PLANNED[0])
-    cluster.wait_until(lambda: len(cluster.look()) == 6, 30, "it is back")
+    cluster.wait_until(lambda: len(cluster.look()) == 6, 90, "it is back")
     assert "takes slots 0-5460 back" in cluster.reconcile().stdout
     assert cluster.is_planned()
     assert missing_of(cluster, writer.written) == []

@@ -98,7 +98,7 @@ def status_of(child: int) -> int:
 
 def settle(clone: Path) -> None:
     """Wait until the last step of git, which outlives us, is done."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while list((clone / ".git").rglob("*.lock")) and time.monotonic() < deadline:
         time.sleep(0.02)
 

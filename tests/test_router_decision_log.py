@@ -441,7 +441,7 @@ def test_the_log_is_plain_json_for_other_tools() -> None:
 
 
 def _wait_for(what: Any) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.005)
