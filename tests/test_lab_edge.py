@@ -204,8 +204,8 @@ def test_who_asks_for_an_object_that_is_not_kept_waits_for_nobody_else(stores: O
 
     apart = secs(names)
 
-    # With a lock each would wait half a second for the one before it.
-    assert secs([names[0]] * len(names)) < 20 * apart
+    # With a lock each looks every half second whether the one before it is done: 4 s for twelve, measured.
+    assert secs([names[0]] * len(names)) < apart + 2
 
 
 @pytest.mark.parametrize("path", CLOSED)
