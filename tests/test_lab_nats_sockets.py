@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -33,6 +34,20 @@ def test_where_the_kernel_cannot_be_asked_its_list_is_read(
     monkeypatch.setattr(sockets, "_NETLINK_SOCK_DIAG", 31)  # a protocol that no kernel has
 
     assert inode_of(connection.getsockname(), connection.getpeername()) == number_of(connection)
+
+
+def test_connections_that_share_a_port_on_one_side_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_NETLINK_SOCK_DIAG", 31)
+    with ExitStack() as stack:
+        callers = [stack.enter_context(socket.socket()) for _ in range(4)]
+        port = 0
+        for caller in callers:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            caller.bind(("127.0.0.1", port))
+            port = caller.getsockname()[1]
+            caller.connect(stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname())
+
+        assert [inode_of(each.getsockname(), each.getpeername()) for each in callers] == list(map(number_of, callers))
 
 
 def test_nobody_is_found_where_nobody_is_connected() -> None:

@@ -32,7 +32,7 @@ def inode_of(local: Address, remote: Address) -> int | None:
     try:
         return _asked(local, remote)
     except OSError:  # this kernel cannot be asked
-        return _listed(local)
+        return _listed(local, remote)
 
 
 def _asked(local: Address, remote: Address) -> int | None:
@@ -48,14 +48,21 @@ def _asked(local: Address, remote: Address) -> int | None:
     if kind != _SOCK_DIAG_BY_FAMILY:
         code = -int(struct.unpack_from("=i", answer, _HEADER.size)[0])
         if code == 2:  # ENOENT: there is no such socket, or nobody who could tell
-            return _listed(local)
+            return _listed(local, remote)
         raise OSError(code, "the kernel does not say")
     return int(struct.unpack_from("=I", answer, _INODE_AT)[0])
 
 
-def _listed(local: Address) -> int | None:
+def _listed(local: Address, remote: Address) -> int | None:
+    # By both ends: connections to different addresses may share a port on this side.
+    wanted = [_as_listed(local), _as_listed(remote), _ESTABLISHED]
     for line in _TCP.read_text("ascii").splitlines()[1:]:
         fields = line.split()
-        if int(fields[1].rpartition(":")[2], 16) == local[1] and fields[3] == _ESTABLISHED:
+        if fields[1:4] == wanted:
             return int(fields[9])
     return None
+
+
+def _as_listed(address: Address) -> str:
+    (host,) = struct.unpack("=I", socket.inet_aton(address[0]))
+    return f"{host:08X}:{address[1]:04X}"
