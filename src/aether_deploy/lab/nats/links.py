@@ -19,6 +19,7 @@ from aether_deploy.lab.nats.sockets import inode_of
 
 _CHUNK = 65536
 _POLL_SECS = 0.1
+_CUT_SECS = 60
 _Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
@@ -65,15 +66,15 @@ class Links:
         return ports
 
     def cut(self, one: str, other: str) -> None:
-        """End every connection between two NATS clusters, and let none come about."""
+        """End every connection between two NATS clusters, and let none come about; returns once it is so."""
         pair = frozenset((one, other))
 
-        def end() -> None:
+        async def end() -> None:
             self._cut.add(pair)
             for flow in [each for each in self._flows if each.ends == pair]:
                 _abort(flow)
 
-        self._loop.call_soon_threadsafe(end)
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(_CUT_SECS)
 
     def heal(self, one: str, other: str) -> None:
         """Let two NATS clusters reach each other again."""

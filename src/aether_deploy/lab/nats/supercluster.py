@@ -247,8 +247,17 @@ class Supercluster(Booted):
         return (
             all(self.health(pod) == 200 for pod in running)
             and self.leader() is not None
-            and all(self.meta(pod).get("cluster_size", 0) >= len(running) for pod in running)
+            and all(self._counts(pod, len(running)) for pod in running)
         )
+
+    def _counts(self, pod: str, count: int) -> bool:
+        """Return whether a server counts so many in the meta group, itself among them.
+
+        Before the leader takes in the first, ``cluster_size`` is what the file lets a server expect, whoever is there;
+        and one that was not taken in yet itself knows as many others.
+        """
+        group = self.meta(pod)
+        return group.get("cluster_size", 0) >= count and len(group.get("replicas") or ()) >= count - 1
 
     def wait_until(self, holds: Callable[[], bool], within_secs: float, what: str) -> float:
         """Wait until ``holds`` says so; return how long that took, seconds.
@@ -291,7 +300,7 @@ class Supercluster(Booted):
         for pod in pods:
             self._daemons[pod].signal(number)
 
-    def reload(self, pod: str, options: Mapping[str, Any], within_secs: float = 10.0) -> str | None:
+    def reload(self, pod: str, options: Mapping[str, Any], within_secs: float = 90.0) -> str | None:
         """Give a running server another file; return what it refused of it, or None where it took it.
 
         Raises:
