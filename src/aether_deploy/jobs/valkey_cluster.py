@@ -27,6 +27,7 @@ from aether_deploy.jobs.valkey_protocol import Connection, NoAnswer, Refused
 _ANSWER_SECS = 3.0
 _PAUSE_SECS = 0.25
 _TURN_SECS = (0.5, 2.0)
+_UNSEEN = "what was done last has not shown yet"
 TURN_NAME = "aether-reconcile"
 """Name of a run's connections: who finds another one of that name on a node does not act."""
 
@@ -203,7 +204,8 @@ def reconcile(plan: PlanFile, password: str) -> tuple[str, ...]:
         if not views:
             reasons = "; ".join(f"{pod}: {why}" for pod, why in nodes.silent.items())
             raise NobodyThere(f"no node answers: {reasons}")
-        waited = (f"not in time: {decision.waiting}",) if decision.waiting else ()
+        waiting = decision.waiting or (_UNSEEN if decision.steps else "")
+        waited = (f"not in time: {waiting}",) if waiting else ()
         return (*decision.faults, *waited, *refused)
 
 
