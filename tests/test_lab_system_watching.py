@@ -3,13 +3,16 @@
 import contextlib
 import math
 import random
+import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
+from aether_deploy.lab.system import watching
 from aether_deploy.lab.system.expecting import Expectation
 from aether_deploy.lab.system.judging import judge
 from aether_deploy.lab.system.measuring import MARGIN_SECS, QUIET_SECS, STAYS_SECS, Seen, Stall, is_settled, measure
@@ -17,10 +20,12 @@ from aether_deploy.lab.system.member import Probe
 from aether_deploy.lab.system.network import Network
 from aether_deploy.lab.system.parts import Part, part_of
 from aether_deploy.lab.system.record import Measured, Outage, Predicted
-from aether_deploy.lab.system.watching import KEEN_SECS, Watch
+from aether_deploy.lab.system.watching import CALM_SECS, KEEN_SECS, Watch
 from aether_deploy.lab.system.yardstick import ANSWER_SECS, Yardstick
+from tests.lab_workload_cases import PATIENCE_SECS, wait_for
 
 EXACT = 1.1
+GRAIN_SECS = 0.01
 AT, UNTIL = 100.0, 130.0
 
 
@@ -259,6 +264,54 @@ def test_what_nothing_was_said_of_is_waited_for_a_minute() -> None:
 # --- clients that run
 
 
+class Ticks(threading.Thread):
+    """A clock that stands still while this process does, so that nobody takes that for an outage."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._now = 0.0
+        self._over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.wait(GRAIN_SECS):
+            self._now += GRAIN_SECS
+
+    def __call__(self) -> float:
+        return self._now
+
+    def sleep(self, secs: float) -> None:
+        """Return once so much has passed by this clock."""
+        until = self._now + secs
+        while self._now < until:
+            time.sleep(GRAIN_SECS)
+
+    def later(self, secs: float, do: Callable[[], object]) -> None:
+        """Do something then, and go on meanwhile."""
+
+        def wait() -> None:
+            self.sleep(secs)
+            do()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def end(self) -> None:
+        self._over.set()
+
+
+@pytest.fixture
+def ticks() -> Iterator[Ticks]:
+    clock = Ticks()
+    yield clock
+    clock.end()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every client have its turn, and every one of them end."""
+    monkeypatch.setattr(watching, "_TURN_SECS", PATIENCE_SECS)
+
+
 class _Switch(Probe):
     """A part that can be turned off, and that loses what it is told to."""
 
@@ -298,9 +351,8 @@ class _Copy(_Switch):
 
 
 @contextmanager
-def watched(*probes: Probe) -> Iterator[Watch]:
-    begun = time.monotonic()
-    watch = Watch(probes, lambda: time.monotonic() - begun)
+def watched(ticks: Ticks, *probes: Probe) -> Iterator[Watch]:
+    watch = Watch(probes, ticks)
     watch.start()
     try:
         yield watch
@@ -313,16 +365,14 @@ def observed(watch: Watch, at: float, secs: float, said: Predicted | None = None
     return watch.observe(at, Expectation(failure="", parts=parts), most_secs=secs).parts
 
 
-def test_clients_see_what_stops_and_what_does_not() -> None:
-    begun = time.monotonic()
+def test_clients_see_what_stops_and_what_does_not(ticks: Ticks) -> None:
     hit, spared, copy = _Switch("hit"), _Switch("spared"), _Copy("copy")
-    watch = Watch([hit, spared, copy], lambda: time.monotonic() - begun)
+    watch = Watch([hit, spared, copy], ticks)
     watch.start()
     watch.prepare()
-    at = time.monotonic() - begun
+    at = ticks()
     hit.writes = hit.reads = copy.reads = False
-    timer = threading.Timer(2.0, lambda: setattr(hit, "writes", True))
-    timer.start()
+    ticks.later(2.0, lambda: setattr(hit, "writes", True))
 
     found = observed(watch, at, 3.5)
     watch.close()
@@ -337,10 +387,10 @@ def test_clients_see_what_stops_and_what_does_not() -> None:
     assert found[part_of(copy)].acknowledged == 0
 
 
-def test_each_client_keeps_to_one_thread_and_is_closed_there_once() -> None:
+def test_each_client_keeps_to_one_thread_and_is_closed_there_once(ticks: Ticks) -> None:
     one, other = _Switch("one"), _Switch("other")
 
-    with watched(one, other) as watch:
+    with watched(ticks, one, other) as watch:
         watch.prepare()
         observed(watch, 0.0, 0.3)
 
@@ -350,10 +400,10 @@ def test_each_client_keeps_to_one_thread_and_is_closed_there_once() -> None:
     assert threading.get_ident() not in one.threads | other.threads
 
 
-def test_what_is_gone_is_counted_once() -> None:
+def test_what_is_gone_is_counted_once(ticks: Ticks) -> None:
     probe = _Switch()
 
-    with watched(probe) as watch:
+    with watched(ticks, probe) as watch:
         watch.prepare()
         probe.lost = {1, 2}
         first = observed(watch, 0.0, 0.5)
@@ -362,61 +412,63 @@ def test_what_is_gone_is_counted_once() -> None:
     assert [each[part_of(probe)].lost for each in (first, second)] == [2, 0]
 
 
-def test_the_time_of_counting_is_no_outage_and_not_of_the_watch() -> None:
+def test_the_time_of_counting_is_no_outage_and_not_of_the_watch(ticks: Ticks) -> None:
     class _Slow(_Switch):
         def missing(self, numbers: Sequence[int]) -> Sequence[int]:
             self.told.append(watch.outages())
-            time.sleep(2.2)  # longer than what counts as an outage
+            ticks.sleep(2.2)  # longer than what counts as an outage
             self.told.append(watch.outages())
             return ()
 
         told: list[Sequence[Outage]] = []
 
     probe = _Slow()
-    begun = time.monotonic()
 
-    with watched(probe) as watch:
+    with watched(ticks, probe) as watch:
         watch.prepare()
         observed = watch.observe(0.0, Expectation(failure="", parts={}), most_secs=0.3)
         watch.prepare()
-        outages = watch.outages()
+        outages, ended = watch.outages(), ticks()
 
     assert (outages, probe.told) == ((), [(), ()])
     assert observed.parts[part_of(probe)].lost == 0
-    assert time.monotonic() - begun - observed.until > 2.0
+    assert ended - observed.until > 2.0
 
 
-def test_what_does_not_answer_is_not_asked_what_it_lost() -> None:
+def test_what_does_not_answer_is_not_asked_what_it_lost(ticks: Ticks) -> None:
     probe = _Switch()
 
-    with watched(probe) as watch:
+    with watched(ticks, probe) as watch:
         watch.prepare()
         probe.writes, probe.lost = False, {1}
-        time.sleep(1.5)
+        ticks.sleep(1.5)
         found = observed(watch, 0.2, 0.3)
 
     assert found[part_of(probe)].lost is None
 
 
-def test_a_client_is_in_a_hurry_once_a_fault_is_near() -> None:
-    probe = _Switch()
+def test_a_client_is_in_a_hurry_once_a_fault_is_near(ticks: Ticks) -> None:
+    begun: list[float] = []
 
-    with watched(probe) as watch:
+    class _Timed(_Switch):
+        def write(self, number: int) -> None:
+            begun.append(time.monotonic())
+
+    with watched(ticks, _Timed()) as watch:
         watch.prepare()
-        before = len(probe.kept)
-        time.sleep(8 * KEEN_SECS)
-        hurried = len(probe.kept) - before
+        before = len(begun)
+        wait_for("ten writes", lambda: len(begun) >= before + 10)
 
-    assert hurried >= 5  # and at leisure it would be 4 at most
+    assert statistics.median(later - each for each, later in pairwise(begun[before:])) < (KEEN_SECS + CALM_SECS) / 2
 
 
-def test_outages_are_remembered_and_one_that_lasts_has_no_end() -> None:
+def test_outages_are_remembered_and_one_that_lasts_has_no_end(ticks: Ticks) -> None:
     probe = _Switch("a", "us")
 
-    with watched(probe) as watch:
+    with watched(ticks, probe) as watch:
         watch.prepare()
         probe.writes = False
-        time.sleep(2.2)
+        ticks.sleep(2.2)
         (lasting,) = watch.outages()
         probe.writes = True
         watch.prepare()
@@ -428,20 +480,41 @@ def test_outages_are_remembered_and_one_that_lasts_has_no_end() -> None:
     assert over.end - over.begin >= 2.2 - KEEN_SECS
 
 
-def test_a_machine_without_time_is_noticed_by_what_costs_nothing() -> None:
-    begun = time.monotonic()
+def test_a_machine_without_time_is_noticed_by_what_costs_nothing(ticks: Ticks) -> None:
     probe = _Switch()
-    watch = Watch([probe], lambda: time.monotonic() - begun, beat=lambda: time.sleep(0.4))
+    watch = Watch([probe], ticks, beat=lambda: ticks.sleep(0.4))
     watch.start()
     watch.prepare()
-    at = time.monotonic() - begun
+    at = ticks()
     probe.writes = False
-    threading.Timer(1.8, lambda: setattr(probe, "writes", True)).start()
+    ticks.later(1.8, lambda: setattr(probe, "writes", True))
 
     found = observed(watch, at, 2.5)[part_of(probe)]
     watch.close()
 
     assert found.stalled_secs > 0.7
+    assert judge(Predicted(), found, resolution=watch.resolutions[part_of(probe)]).verdict == "unmeasured"
+
+
+def test_a_machine_that_has_no_time_yet_is_noticed_at_once(ticks: Ticks) -> None:
+    probe, goes_on = _Switch(), threading.Event()
+
+    def beat() -> None:
+        goes_on.wait(PATIENCE_SECS)
+
+    watch = Watch([probe], ticks, beat=beat)
+    watch.start()
+    watch.prepare()
+    ticks.sleep(0.5)
+    at = ticks()
+    probe.writes = False
+    ticks.later(1.8, lambda: setattr(probe, "writes", True))
+
+    found = observed(watch, at, 2.5)[part_of(probe)]
+    goes_on.set()
+    watch.close()
+
+    assert found.stalled_secs > 1.5
     assert judge(Predicted(), found, resolution=watch.resolutions[part_of(probe)]).verdict == "unmeasured"
 
 
@@ -459,7 +532,7 @@ def test_a_yardstick_answers_at_once_and_hangs_nobody_once_it_is_gone() -> None:
     assert took < 5 * ANSWER_SECS
 
 
-def test_a_part_that_hangs_keeps_nobody_from_ending() -> None:
+def test_a_part_that_hangs_keeps_nobody_from_ending(ticks: Ticks) -> None:
     class _Hanging(_Switch):
         def write(self, number: int) -> None:
             time.sleep(1.0)
@@ -467,7 +540,7 @@ def test_a_part_that_hangs_keeps_nobody_from_ending() -> None:
 
     hanging, well = _Hanging("hanging"), _Switch("well")
 
-    with watched(hanging, well) as watch:
+    with watched(ticks, hanging, well) as watch:
         watch.prepare()
         found = observed(watch, 0.0, 1.5)
 

@@ -3,6 +3,7 @@
 Each part has a thread. It writes, waits for the acknowledgement, and remembers when that came.
 """
 
+import math
 import threading
 import time
 from array import array
@@ -66,19 +67,27 @@ class _Metronome(threading.Thread):
 
     def __init__(self, clock: Callable[[], float], beat: Callable[[], None]) -> None:
         super().__init__(name="metronome", daemon=True)
-        self.stalls: deque[Stall] = deque(maxlen=KEPT)
+        self._stalls: deque[Stall] = deque(maxlen=KEPT)
         self._clock = clock
         self._beat = beat
         self._over = threading.Event()
+        self._due = math.inf
 
     def run(self) -> None:
-        due = self._clock() + BEAT_SECS
-        while not self._over.wait(max(due - self._clock(), 0.0)):
+        self._due = self._clock() + BEAT_SECS
+        while not self._over.wait(max(self._due - self._clock(), 0.0)):
             self._beat()
             now = self._clock()
-            if now - due > LATE_SECS:
-                self.stalls.append(Stall(due, now))
-            due = now + BEAT_SECS
+            if now - self._due > LATE_SECS:
+                self._stalls.append(Stall(self._due, now))
+            self._due = now + BEAT_SECS
+
+    def stalls(self) -> tuple[Stall, ...]:
+        """Return when the machine had no time, up to now: a beat that has not ended yet may be late already."""
+        due, now = self._due, self._clock()
+        ended = tuple(self._stalls)
+        is_late = now - due > LATE_SECS and not (ended and ended[-1].begin == due)
+        return (*ended, Stall(due, now)) if is_late else ended
 
     def end(self) -> None:
         self._over.set()
@@ -333,7 +342,7 @@ class Watch:
             resolution=resolution_of(client.probe),
             clock_secs=expectation.clocks.get(client.part, 0.0),
             open_=nobody_says,
-            stalls=tuple(self._metronome.stalls),
+            stalls=self._metronome.stalls(),
         )
 
     def _told(self, at: float, until: float) -> dict[Part, Measured]:
@@ -343,7 +352,7 @@ class Watch:
                 client.ask_count()
                 asked.add(client.part)
         deadline = time.monotonic() + COUNT_SECS
-        stalls = tuple(self._metronome.stalls)
+        stalls = self._metronome.stalls()
         found = {}
         for client in self._clients:
             lost = client.lost(deadline - time.monotonic()) if client.part in asked else None
