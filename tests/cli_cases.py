@@ -102,5 +102,5 @@ def program(*arguments: str, folder: Path, **settings: Any) -> subprocess.Popen[
 
 def ended(process: subprocess.Popen[str]) -> Ended:
     """Wait for a program."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     return Ended(process.returncode, out or "", err or "")

@@ -5,16 +5,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.programs import NEWEST_PATCHES
 from tests.git_cases import clone_of, isolate
-from tests.lab_cases import boot_for_tests
+from tests.lab_cases import STEADY, boot_for_tests
 from tests.mutations import COUNT, SEED
 
 GOLDEN = Path(__file__).parent / "golden"
 DIFF_LINES_MAX = 80
 HOW_TO_UPDATE = "if that is meant: pytest --update-golden, then read the diff as the reviewer will"
+
+# That a machine stands still for a moment makes no example wrong. In CI that is so by itself; the rest stays.
+settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,14 +99,14 @@ def control_plane() -> Iterator[ControlPlane]:
     Tests that use it share it, so each works in a namespace of its own and leaves nodes and zones as they were.
     Workers take whole files, so each boots one at most.
     """
-    with boot_for_tests() as plane:
+    with boot_for_tests(pace=STEADY) as plane:
         yield plane
 
 
 @pytest.fixture(scope="session")
 def older_control_plane() -> Iterator[ControlPlane]:
     """Return a control plane of Kubernetes 1.35."""
-    with boot_for_tests(NEWEST_PATCHES[35], per_zone=1) as plane:
+    with boot_for_tests(NEWEST_PATCHES[35], per_zone=1, pace=STEADY) as plane:
         yield plane
 
 

@@ -29,7 +29,7 @@ Objects = dict[ObjectKey, Body]
 
 ENGINE = "argocd-controller"
 INVALID = 422
-SETTLE_SECS = 90.0
+SETTLE_SECS = 180.0
 QUIET_SECS = 5.0  # more than two looks of the autoscaler's controller
 _ORDER = ("Namespace", "ServiceAccount", "ConfigMap", "ClusterRole", "Role")
 _IDLE = ("Service", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "PrometheusRule")

@@ -25,7 +25,7 @@ T = TypeVar("T")
 State = Literal["up", "refusing", "silent", "not_ready", "redirecting", "expired", "misnamed"]
 Certificates = Mapping[State, ssl.SSLContext]
 HTTP, HTTPS, UDP = 8080, 8443, 3478
-_IN_USE_SECS = 5.0
+_IN_USE_SECS = 90.0
 _TTL_SECS = 2
 
 
@@ -199,7 +199,7 @@ class Land:
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something in the thread of the servers, and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_IN_USE_SECS)
 
     def become(self, region: str, *states: State) -> None:
         """Change what a region's addresses do, each as said; one state is for all."""
@@ -271,7 +271,7 @@ def ask_http(address: str, port: int = HTTP, *, wait_secs: float = _IN_USE_SECS)
 _PLAYERS = itertools.count()
 
 
-def ask_udp(address: str, port: int = UDP, *, wait_secs: float = 0.5) -> str:
+def ask_udp(address: str, port: int = UDP, *, wait_secs: float) -> str:
     """Return the region that answers a datagram of a new player; empty where none does.
 
     No two players have the same address and port: to Envoy the second would be the first, whose session goes on.

@@ -58,7 +58,7 @@ def git(folder: Path, *arguments: str, given: str = "", check: bool = True) -> s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if check else subprocess.DEVNULL,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     said = ended.stdout.decode()
     assert not check or ended.returncode == 0, said

@@ -20,6 +20,8 @@ from tests.rule_case import IMAGE
 
 ZONES = ("zone-a", "zone-b", "zone-c")
 STORAGE_CLASSES = ("ssd", "fast-ssd")
+STEADY = Pace(node_grace_secs=60, toleration_secs=300)
+"""Where no zone is cut off: that a machine stands still for a while makes no node unreachable."""
 
 
 @contextlib.contextmanager

@@ -88,7 +88,7 @@ class Labs:
         kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "CI")}
         return {**kept, "TMPDIR": str(self._temporary)}
 
-    def __call__(self, *arguments: str, within_secs: float = 150.0) -> Ended:
+    def __call__(self, *arguments: str, within_secs: float = 400.0) -> Ended:
         done = subprocess.run(
             [PROGRAM, "lab", *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True,
             timeout=within_secs, check=False,

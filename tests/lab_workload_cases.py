@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from aether_deploy.lab.system.desk import Desk
 from aether_deploy.lab.system.member import Member, Probe
@@ -11,6 +12,7 @@ from aether_deploy.lab.system.record import LabProcess
 from aether_deploy.manifest.yaml_source import read_document
 from aether_deploy.platform.config import Platform
 
+T = TypeVar("T")
 NEAR, FAR = "us-east-1", "eu-west-1"
 IMAGE = "example@sha256:175cce968fed5911168c89c9977c883e08195289784e31568030732df63b07db"
 CITUS = (
@@ -18,6 +20,8 @@ CITUS = (
 )
 PATIENCE_SECS = 90.0
 """How long a test waits for what must happen; far beyond what it takes."""
+
+_HOLDS_SECS = 30.0
 
 HEAD = f"""
 name: small
@@ -132,8 +136,18 @@ def answers(ask: Callable[[], object]) -> bool:
 
 
 def holds(ask: Callable[[], object]) -> bool:
-    """Return whether a client gets an answer, on a machine that may be busy: one of many questions is answered."""
-    return any(answers(ask) for _ in range(20))
+    """Return whether a client gets an answer, on a machine that may stand still: one of many questions is answered."""
+    deadline = time.monotonic() + _HOLDS_SECS
+    while not (is_answered := answers(ask)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return is_answered
+
+
+def answered(what: str, ask: Callable[[], T]) -> T:
+    """Return the answer to a question, once there is one; fail where there never is."""
+    found: list[T] = []
+    wait_for(what, lambda: answers(lambda: found.append(ask())))
+    return found[0]
 
 
 def wait_for(what: str, holds: Callable[[], bool]) -> None:

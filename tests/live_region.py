@@ -15,8 +15,9 @@ from aether_deploy.lab.flags import Pace
 from aether_deploy.lab.metrics_chain import MetricsChain
 from aether_deploy.lab.nodes import READY_AFTER, fake_nodes
 from aether_deploy.lab.programs import NEWEST, MissingProgramsError, find_metrics_programs
-from aether_deploy.lab.watching import PodWatch
+from aether_deploy.lab.watching import Pod, PodWatch, pod_of
 from aether_deploy.manifest.comparison import differences
+from aether_deploy.manifest.labels import INSTANCE
 from aether_deploy.problems import EffectError
 from tests.players import PLAYERS, Placing, Players
 from tests.real import miss
@@ -134,20 +135,24 @@ class LiveRegion:
 
     def spread(self) -> tuple[int, ...]:
         """Return how many worlds each zone has, the fullest first."""
-        pods = self.watch.pods(self._world)
         counts = Counter(dict.fromkeys(self.plane.zones, 0))
-        counts.update(self._zones[pod.node] for pod in pods if pod.node is not None)
+        counts.update(self._zones[pod.node] for pod in self._pods() if pod.node is not None)
         return tuple(sorted(counts.values(), reverse=True))
 
     def identities(self) -> dict[str, tuple[str, str]]:
         """Return, of each world, the uid of its pod and the volume that holds its log."""
         claims = self.plane.client.list("v1", "PersistentVolumeClaim", self.namespace)
         volumes = {each["metadata"]["name"].partition("-")[2]: each["spec"]["volumeName"] for each in claims}
-        return {pod.name: (pod.uid, volumes[pod.name]) for pod in self.watch.pods(self._world)}
+        return {pod.name: (pod.uid, volumes[pod.name]) for pod in self._pods()}
 
     def runs_unready(self) -> set[str]:
         """Return the worlds that run and are not ready."""
-        return {pod.name for pod in self.watch.pods(self._world) if pod.phase == "Running" and not pod.condition}
+        return {pod.name for pod in self._pods() if pod.phase == "Running" and not pod.condition}
+
+    def _pods(self) -> list[Pod]:
+        """Return the worlds as the API server has them now; a watch is told a moment later."""
+        found = self.plane.client.list("v1", "Pod", self.namespace, labels=f"{INSTANCE}={self._world}")
+        return [pod_of(body) for body in found]
 
     # --- players and the autoscaler
 

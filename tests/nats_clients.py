@@ -59,7 +59,7 @@ async def _quiet(error: Exception) -> None:
 
 
 def call(
-    servers: Supercluster, pod: str, subject: str, body: Any = None, *, timeout_secs: float = 5.0, user: str = "app"
+    servers: Supercluster, pod: str, subject: str, body: Any = None, *, timeout_secs: float = 30.0, user: str = "app"
 ) -> dict[str, Any]:
     """Return the answer to a request, such as ``STREAM.INFO.MATCHES`` of the JetStream API; silence is code 503."""
 
@@ -109,13 +109,14 @@ def run_shell(servers: Supercluster, pod: str, commands: str, folder: Path) -> "
     )
 
 
-def stream_info(servers: Supercluster, pod: str, name: str) -> dict[str, Any]:
-    return call(servers, pod, f"STREAM.INFO.{name}")
+def stream_info(servers: Supercluster, pod: str, name: str, *, timeout_secs: float = 30.0) -> dict[str, Any]:
+    return call(servers, pod, f"STREAM.INFO.{name}", timeout_secs=timeout_secs)
 
 
 def messages_in(servers: Supercluster, pod: str, name: str) -> int:
     """Return how many messages a stream has; -1 where nobody answers."""
-    return int(stream_info(servers, pod, name).get("state", {}).get("messages", -1))
+    info = stream_info(servers, pod, name, timeout_secs=5.0)
+    return int(info.get("state", {}).get("messages", -1))
 
 
 def lead_from(servers: Supercluster, cluster: str) -> None:
@@ -144,7 +145,7 @@ def publish(servers: Supercluster, pod: str, subject: str, count: int = 1) -> in
         async with client(servers, pod) as connection:
             for number in range(count):
                 try:
-                    answer = await connection.request(subject, str(number).encode(), timeout=10)
+                    answer = await connection.request(subject, str(number).encode(), timeout=30)
                     acknowledged += "error" not in json.loads(answer.data)
                 except Exception:
                     continue
@@ -216,10 +217,10 @@ async def publish_while(
 
 async def bodies_of(connection: Any, stream: str) -> set[int]:
     """Return the numbers of all messages that a stream has."""
-    state = json.loads((await connection.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout=5)).data)["state"]
+    state = json.loads((await connection.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout=30)).data)["state"]
     found = set()
     for sequence in range(state["first_seq"], state["last_seq"] + 1):
         ask = json.dumps({"seq": sequence}).encode()
-        message = await connection.request(f"$JS.API.DIRECT.GET.{stream}", ask, timeout=5)
+        message = await connection.request(f"$JS.API.DIRECT.GET.{stream}", ask, timeout=30)
         found.add(int(message.data))
     return found

@@ -300,9 +300,15 @@ def serve(folder: Path, config: Path, *more: str) -> RouterProcess:
     return RouterProcess("--config", str(config), "--drain-secs", "0.2", *more, folder=folder)
 
 
-def region_for(router: RouterProcess, preferred: str) -> str:
-    """Return where a player goes."""
-    return str(router.ask("GET", f"/v1/route?preferred={preferred}").json["region"])
+def region_for(router: RouterProcess, preferred: str) -> str | None:
+    """Return where a player goes; None where nowhere."""
+    region: str | None = router.ask("GET", f"/v1/route?preferred={preferred}").json.get("region")
+    return region
+
+
+def healths(router: RouterProcess) -> dict[str, str]:
+    """Return how regions are, by code."""
+    return {each["code"]: each["health"] for each in router.ask("GET", "/v1/regions").json["regions"]}
 
 
 def until(what: Callable[[], object]) -> None:

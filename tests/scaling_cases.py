@@ -17,7 +17,7 @@ from tests.players import PLAYERS
 from tests.real import miss
 
 HPA = ("autoscaling/v2", "HorizontalPodAutoscaler")
-FAST = Pace(hpa_sync_secs=1)
+FAST = Pace(hpa_sync_secs=1, node_grace_secs=60, toleration_secs=300)
 ADAPTER = """
 rules:
 - seriesQuery: 'aether_world_player_count{namespace!="",pod!=""}'

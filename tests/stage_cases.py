@@ -102,7 +102,7 @@ def stage_with(
         assert [fault for each in applied for fault in each.faults()] == []
         stage = make(plane, cluster, watch)
         wanted = {config.name: Outcome(ready=config.least_pods) for config, *_ in workloads}
-        stood = watch.wait(lambda: all(stage.stands_as(*each) for each in wanted.items()), 60)
+        stood = watch.wait(lambda: all(stage.stands_as(*each) for each in wanted.items()), 180)
         assert stood, stage.placement()
         yield stage
 
@@ -123,7 +123,7 @@ def wait_for_budget(plane: ControlPlane, namespace: str, name: str, *, healthy: 
         status = plane.client.get("policy/v1", "PodDisruptionBudget", name, namespace).get("status", {})
         return bool(status.get("currentHealthy") == healthy and status.get("expectedPods"))
 
-    plane.wait_for(counted, f"the budget {name} counts {healthy} pods", 30)
+    plane.wait_for(counted, f"the budget {name} counts {healthy} pods")
 
 
 def side_by_side(calls: Mapping[str, Callable[[], Result]]) -> dict[str, Result]:

@@ -39,7 +39,7 @@ def test_a_script_is_sound_by_the_shell_that_it_is_for(shell: str, cli: CommandL
     program = need(shutil.which(shell), shell, f"apt-get install {shell}")
     script = cli("completion", shell).out
 
-    assert subprocess.run([program, "-n"], input=script, text=True, check=False, timeout=60).returncode == 0
+    assert subprocess.run([program, "-n"], input=script, text=True, check=False, timeout=180).returncode == 0
 
 
 LINES = {
@@ -72,7 +72,7 @@ def test_bash_completes(case: str, tmp_path: Path) -> None:
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

@@ -50,7 +50,7 @@ def shell(command: str, folder: Path) -> Ended:
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     return Ended(process.returncode, process.stdout, process.stderr)
@@ -154,12 +154,12 @@ def on_terminal(*arguments: str, folder: Path, **environment: str) -> tuple[int,
     os.close(end)
     shown = _read_all(terminal)
     os.close(terminal)
-    return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
+    return process.wait(timeout=180), shown.decode().replace("\r\n", "\n")
 
 
 def _read_all(terminal: int) -> bytes:
     shown = b""
-    while select.select([terminal], [], [], 60)[0]:
+    while select.select([terminal], [], [], 180)[0]:
         try:
             read = os.read(terminal, 65536)
         except OSError:  # so Linux says that the other end is closed
@@ -260,4 +260,4 @@ def test_the_locale_changes_nothing(locale: str, folder: Path) -> None:
 def test_the_program_runs_as_a_module_function_too(folder: Path) -> None:
     code = "from aether_deploy.cli.main import main; main(['check', '-q', 'aether.yaml'])"
 
-    assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False, timeout=180).returncode == 0

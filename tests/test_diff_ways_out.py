@@ -161,7 +161,7 @@ def test_a_deployment_with_another_selector_is_made_anew(ways: Any) -> None:
 
     made = way.get("apps/v1", "Deployment", "gateway")
     assert made["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] == "gateway"
-    assert len(way.pods("gateway")) == 3
+    way.plane.wait_for(lambda: len(way.pods("gateway")) == 3, "only the new pods are there")
     assert set(way.pods("gateway").values()).isdisjoint(pods.values())
 
 

@@ -186,7 +186,7 @@ def run_function(code: str, call: str) -> Any:
     """Return what a function answers, run by a JavaScript engine."""
     node = need(find_node(), "node", f"{sys.executable} -m pip install playwright")
     script = f"'use strict';\n{code}\nprocess.stdout.write(JSON.stringify({call}));"
-    done = subprocess.run([node, "-e", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([node, "-e", script], capture_output=True, text=True, check=True, timeout=180)
     return json.loads(done.stdout)
 
 

@@ -231,7 +231,7 @@ def test_entries_are_listed_with_what_they_are(repo: Path) -> None:
 
 
 def test_an_interrupted_command_is_ended_with_all_that_it_runs(repo: Path, tmp_path: Path) -> None:
-    hook(repo, "pre-commit", f"echo $$ >{tmp_path}/pid; exec sleep 60")
+    hook(repo, "pre-commit", f"echo $$ >{tmp_path}/pid; exec sleep 600")
     code = (
         f"from aether_deploy.delivery.git import Git; "
         f"Git({str(repo)!r}).ask('commit', '--allow-empty', '--message', 'x')"
@@ -240,14 +240,14 @@ def test_an_interrupted_command_is_ended_with_all_that_it_runs(repo: Path, tmp_p
     pid = wait_for(tmp_path / "pid")
 
     process.send_signal(signal.SIGINT)
-    process.wait(20)
+    process.wait(90)
 
     assert has_ended(pid)
     assert not (repo / ".git/index.lock").exists()
 
 
 def test_a_patient_command_comes_to_its_end(repo: Path, tmp_path: Path) -> None:
-    hook(repo, "pre-commit", f"echo $$ >{tmp_path}/pid; sleep 1")
+    hook(repo, "pre-commit", f"echo $$ >{tmp_path}/pid; while test ! -e {tmp_path}/go; do sleep 0.1; done")
     code = (
         f"from aether_deploy.delivery.git import Git; "
         f"Git({str(repo)!r}).ask('commit', '--allow-empty', '--message', 'done', patient=True)"
@@ -256,14 +256,16 @@ def test_a_patient_command_comes_to_its_end(repo: Path, tmp_path: Path) -> None:
     wait_for(tmp_path / "pid")
 
     process.send_signal(signal.SIGINT)
+    (tmp_path / "go").touch()
 
-    assert process.wait(20) != 0
+    assert process.wait(90) != 0
     assert git(repo, "log", "-1", "--format=%s") == "done\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other kernel ends children with us")
 def test_a_command_of_a_killed_process_ends_and_removes_its_lock(repo: Path, tmp_path: Path) -> None:
-    hook(repo, "pre-commit", f"ls $GIT_DIR/index.lock >{tmp_path}/locked; echo $PPID >{tmp_path}/pid; exec sleep 3")
+    seen = f"ls $GIT_DIR/index.lock >{tmp_path}/locked; echo $$ >{tmp_path}/hook; echo $PPID >{tmp_path}/pid"
+    hook(repo, "pre-commit", f"{seen}; exec sleep 600")
     code = (
         f"from aether_deploy.delivery.git import Git; "
         f"Git({str(repo)!r}).ask('commit', '--all', '--allow-empty', '--message', 'x')"
@@ -273,10 +275,13 @@ def test_a_command_of_a_killed_process_ends_and_removes_its_lock(repo: Path, tmp
     assert (tmp_path / "locked").read_text() == f"{repo}/.git/index.lock\n" or (repo / ".git/index.lock").exists()
 
     process.kill()
-    process.wait(20)
+    process.wait(90)
 
-    assert has_ended(pid)
-    assert not (repo / ".git/index.lock").exists()
+    try:
+        assert has_ended(pid)
+        assert not (repo / ".git/index.lock").exists()
+    finally:
+        os.kill(int((tmp_path / "hook").read_text()), signal.SIGKILL)
 
 
 def wait_for(path: Path) -> int:

@@ -23,7 +23,7 @@ VOLUME = {"size": "1Gi"}
 BOUNDS = {"min_replicas": 3, "max_replicas": 6}
 METRICS = [{"name": "aether_players"}]
 HPA = ("autoscaling/v2", "HorizontalPodAutoscaler")
-SYNC_SECS = 60.0
+SYNC_SECS = 120.0
 
 
 def scaled(name: str, namespace: str = NAMESPACE, **settings: Any) -> DeploymentConfig:
@@ -49,7 +49,7 @@ def stage(control_plane: ControlPlane) -> Iterator[Stage]:
             for manifest in edited(scaled(name), edit):
                 control_plane.client.apply(manifest.body, manager=MANAGER)
         for name in WRONG:
-            control_plane.wait_for(lambda name=name: synced(stage, name, 3, 5), f"{name} is scaled", 30)  # type: ignore[misc]
+            control_plane.wait_for(lambda name=name: synced(stage, name, 3, 5), f"{name} is scaled")  # type: ignore[misc]
         yield stage
 
 
@@ -161,8 +161,8 @@ def counts_from_birth(plane: ControlPlane, namespace: str, config: DeploymentCon
         threading.Thread(target=follow, args=(path, version), daemon=True).start()
         for manifest in edited(config, *edits):
             plane.client.apply(manifest.body, manager=MANAGER)
-        assert watch.wait(lambda: watch.ready(config.name) == config.least_pods, 30)
-        assert watch.wait(lambda: bool(seen) and seen[-1] == config.least_pods, 5)
+        assert watch.wait(lambda: watch.ready(config.name) == config.least_pods, 90)
+        assert watch.wait(lambda: bool(seen) and seen[-1] == config.least_pods, 90)
     return seen
 
 

@@ -20,4 +20,4 @@ def test_a_workload_runs_and_its_pods_spread(control_plane: ControlPlane) -> Non
     with in_namespace(control_plane, "boot") as watch:
         apply_workload(control_plane, workload("gateway", "boot", replicas=3))
 
-        assert watch.wait(lambda: watch.ready("gateway") == 3, 60)
+        assert watch.wait(lambda: watch.ready("gateway") == 3, 180)

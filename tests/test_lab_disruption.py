@@ -17,7 +17,7 @@ from aether_deploy.fleet.predictions import Rollout, rollout_of
 from aether_deploy.gitops.render import render_clusters
 from aether_deploy.lab import scenarios
 from aether_deploy.lab.control_plane import ControlPlane
-from aether_deploy.lab.nodes import BROKEN_IMAGE
+from aether_deploy.lab.nodes import BROKEN_IMAGE, STOP_AFTER
 from aether_deploy.lab.scenarios import ROLL, SCENARIOS, play
 from aether_deploy.lab.stage import QUIET_SECS, Stage, Verdict
 from tests.lab_cases import in_namespace, workload
@@ -41,6 +41,7 @@ Claim = TypeVar("Claim", bound=Callable[..., None])
 VOLUME = {"size": "1Gi"}
 REFUSED = 429
 FAILED = 500
+SECS = 90.0
 ALL_MUST_STAY = spec_with("PodDisruptionBudget", maxUnavailable=None, minAvailable="100%")
 NO_BUDGET = without("PodDisruptionBudget")
 
@@ -81,7 +82,7 @@ def evicted(control_plane: ControlPlane) -> Iterator[Stage]:
         for name in ("ours", "all-must-stay", "two-budgets", "second"):
             wait_for_budget(control_plane, EVICTED, name, healthy=3)
         for name in LOADING:
-            assert stage.watch.wait(lambda name=name: running(stage, name) == 3, 30)  # type: ignore[misc]
+            assert stage.watch.wait(lambda name=name: running(stage, name) == 3, SECS)  # type: ignore[misc]
             wait_for_budget(control_plane, EVICTED, name, healthy=0)
         yield stage
 
@@ -99,13 +100,17 @@ def evict_in_a_row(stage: Stage, name: str) -> list[int]:
 
 @judged
 def test_while_a_pod_is_away_no_other_may_be_evicted(evicted: Stage) -> None:
+    path = evicted.lab.client.path_of("v1", "Pod", EVICTED, "ours-0")
+    evicted.lab.client.patch(path, {"metadata": {"annotations": {STOP_AFTER: "1h"}}})  # away until it is let go
+
     assert evict_in_a_row(evicted, "ours") == [ACCEPTED, REFUSED, REFUSED]
-    assert evicted.watch.wait(lambda: evicted.now("ours").ready == 2, 10)
+    assert evicted.watch.wait(lambda: evicted.now("ours").ready == 2, SECS)
     assert evict(evicted.lab, EVICTED, "ours-1") == REFUSED
-    assert evicted.watch.wait(lambda: evicted.now("ours").ready == 3, 30)
+    evicted.lab.client.request("DELETE", path, {"gracePeriodSeconds": 0})
+    assert evicted.watch.wait(lambda: evicted.now("ours").ready == 3, SECS)
 
     # The budget's controller sees the pod a moment later than we do.
-    assert evicted.watch.wait(lambda: evict(evicted.lab, EVICTED, "ours-1") == ACCEPTED, 10)
+    assert evicted.watch.wait(lambda: evict(evicted.lab, EVICTED, "ours-1") == ACCEPTED, SECS)
 
 
 @judged
@@ -183,13 +188,14 @@ DRAINED: dict[str, tuple[str, tuple[Edit, ...]]] = {
 def drained(control_plane: ControlPlane) -> dict[str, list[Verdict]]:
     """Drain a node of two worlds and a service, each kind of budget in a namespace of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenarios, "DRAIN_SECS", 10.0)
+        patch.setattr(scenarios, "DRAIN_SECS", 30.0)
         return side_by_side({name: partial(drain, control_plane, name) for name in DRAINED})
 
 
 def drain(plane: ControlPlane, namespace: str) -> list[Verdict]:
     node, edits = DRAINED[namespace]
-    slow = pods_take(ready_after="1s", stop_after="1s")
+    # Where nothing bounds them, all that are taken are to be away at the same moment, however late we ask for each.
+    slow = pods_take(ready_after="1s", stop_after="15s" if NO_BUDGET in edits else "1s")
     workloads: list[Edited] = [
         (world("world", namespace, replicas=18), slow, *edits),
         (workload("gateway", namespace, replicas=9), slow, *edits),
@@ -269,13 +275,19 @@ class CountingStage(Stage):
 def rolled(control_plane: ControlPlane) -> dict[str, Seen]:
     """Roll all of them out and return for each whether the scenario was content, and what happened."""
     slow = pods_take(ready_after="1s", stop_after="1s")
-    workloads: list[Edited] = [(workload(name, ROLLED, **each), slow) for name, each in UPDATES.items()]
+    # How many are asked for is only known of the moments when it is asked for, so that these take their time.
+    surging = pods_take(ready_after="5s", stop_after="1s")
+    workloads: list[Edited] = [
+        (workload(name, ROLLED, **each), surging if name.startswith("surging") else slow)
+        for name, each in UPDATES.items()
+    ]
     workloads += [(workload(name, ROLLED, **each), slow, edit) for name, (each, edit) in WRONG_UPDATES.items()]
     with (
         pytest.MonkeyPatch.context() as patch,
         stage_with(control_plane, ROLLED, workloads, make=CountingStage) as stage,
     ):
         patch.setattr(scenarios, "ROLLOUT_SECS", 30.0)
+        patch.setattr(scenarios, "QUIET_SECS", 10.0)  # for what must not come, and does where the strategy is wrong
         assert isinstance(stage, CountingStage)
         return side_by_side({name: partial(roll, stage, name) for name in stage.workloads})
 
@@ -328,7 +340,7 @@ def fewest_with_a_bad_image(stage: Stage, name: str, *edits: Edit) -> int:
     """Roll a broken image out, wait until that stands still, and return the fewest pods that were ready."""
     begun = time.monotonic()
     apply_edited(stage.lab, with_image(stage.workloads[name], BROKEN_IMAGE), *edits)
-    assert stage.watch.wait(lambda: any(pod.image == BROKEN_IMAGE for pod in stage.watch.pods(name)), 30)
+    assert stage.watch.wait(lambda: any(pod.image == BROKEN_IMAGE for pod in stage.watch.pods(name)), SECS)
     while stage.watch.wait(_changed(stage, name), QUIET_SECS):
         pass
     return stage.watch.fewest_ready(name, begun)
@@ -340,7 +352,7 @@ def _changed(stage: Stage, name: str) -> Any:
 
 
 def heals(stage: Stage, name: str, *edits: Edit) -> bool:
-    """Give the good image back and return whether all pods run it soon."""
+    """Give the good image back and return whether all pods come to run it."""
     config = stage.workloads[name]
     apply_edited(stage.lab, with_image(config, IMAGE), *edits)
     return stage.watch.wait(
@@ -348,7 +360,7 @@ def heals(stage: Stage, name: str, *edits: Edit) -> bool:
             stage.now(name).ready == config.replicas == len(stage.watch.pods(name))
             and all(pod.image == IMAGE for pod in stage.watch.pods(name))
         ),
-        10,
+        10 if IN_ORDER in edits else SECS,
     )
 
 
@@ -418,15 +430,14 @@ def missing_at_once(plane: ControlPlane, namespace: str, *, ready_after: str) ->
     """Change the template of four worlds that run, and return how many are told to end before one is replaced."""
     config = world("world", namespace, replicas=4)
     with in_namespace(plane, namespace) as watch:
-        apply_edited(plane, config, pods_take(ready_after=ready_after, stop_after="3s"))
-        stage_pods = plane.client.path_of("v1", "Pod", namespace)
-        plane.wait_for(lambda: _running(plane, stage_pods) == 4, "four worlds run", 30)
+        apply_edited(plane, config, pods_take(ready_after=ready_after, stop_after="10s"))
+        assert watch.wait(lambda: [pod.phase for pod in watch.pods("world")] == ["Running"] * 4, SECS)
         if ready_after == "0s":
-            assert watch.wait(lambda: watch.ready("world") == 4, 30)
+            assert watch.wait(lambda: watch.ready("world") == 4, SECS)
+        before = {pod.uid for pod in watch.pods("world")}
         path = plane.client.path_of("apps/v1", "StatefulSet", namespace, "world")
         plane.client.patch(path, {"spec": {"template": {"metadata": {"annotations": {ROLL: "1"}}}}})
-        before = {pod.uid for pod in watch.pods("world")}
-        assert watch.wait(lambda: any(pod.uid not in before for pod in watch.pods("world")), 30)
+        assert watch.wait(lambda: any(pod.uid not in before for pod in watch.pods("world")), SECS)
         first = next(change.at for change in watch.history if change.pod.uid not in before)
         ended = {
             change.pod.uid
@@ -434,11 +445,6 @@ def missing_at_once(plane: ControlPlane, namespace: str, *, ready_after: str) ->
             if change.pod.uid in before and change.pod.terminating and change.at <= first
         }
         return len(ended)
-
-
-def _running(plane: ControlPlane, path: str) -> int:
-    pods = plane.client.request("GET", path).body["items"]
-    return sum(pod["status"].get("phase") == "Running" for pod in pods)
 
 
 @judged

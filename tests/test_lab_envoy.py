@@ -70,7 +70,7 @@ def test_in_every_state_of_three_regions_envoy_picks_what_the_decision_picks(tmp
             for region, edge in running.edges.items():
                 wanted = {decided(RoutingPolicy(), region, status)}
 
-                assert answered(edge) == dict.fromkeys(PROTOCOLS, wanted), (region, told(steps[: at + 1]))
+                assert answered(edge, wanted) == dict.fromkeys(PROTOCOLS, wanted), (region, told(steps[: at + 1]))
 
 
 def test_where_no_region_is_healthy_and_fail_open_is_wanted_players_stay_at_home(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_where_no_region_is_healthy_and_fail_open_is_wanted_players_stay_at_home
             for region, edge in running.edges.items():
                 wanted = {decided(policy, region, status)}
 
-                assert answered(edge) == dict.fromkeys(PROTOCOLS, wanted), (region, told(steps[: at + 1]))
+                assert answered(edge, wanted) == dict.fromkeys(PROTOCOLS, wanted), (region, told(steps[: at + 1]))
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=list(POLICIES))
@@ -168,7 +168,7 @@ def _usual_envoy(text: str) -> str:
 
 
 def _spread(address: str, requests: int) -> Counter[str]:
-    connection = http.client.HTTPConnection(address, 8080, timeout=10)
+    connection = http.client.HTTPConnection(address, 8080, timeout=90)
     found: Counter[str] = Counter()
     for _ in range(requests):
         connection.request("GET", "/")
@@ -192,6 +192,6 @@ def test_metrics_and_readiness_are_served_and_the_admin_interface_is_not(tmp_pat
 
 
 def _status(address: str, path: str, method: str = "GET") -> int:
-    connection = http.client.HTTPConnection(address, 9902, timeout=10)
+    connection = http.client.HTTPConnection(address, 9902, timeout=90)
     connection.request(method, path)
     return connection.getresponse().status

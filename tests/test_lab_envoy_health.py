@@ -39,7 +39,7 @@ def probed(where: Landscape, region: str, address: str) -> bool:
     assert asked is not None
     name = asked.server_name or where.entry.addresses[region]
     target = target_of(f"{asked.scheme}://{address}:{asked.port[1]}{asked.path}", name)
-    outcome = run_async(Prober(Resolver()).probe(target, within_secs=10)).outcome
+    outcome = run_async(Prober(Resolver()).probe(target, within_secs=90)).outcome
     return outcome == "ready"
 
 

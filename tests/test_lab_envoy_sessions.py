@@ -19,13 +19,14 @@ from tests.envoy_regions import UDP, ask_http
 pytestmark = pytest.mark.real
 DOWN = {"us": False, "eu": True, "ap": True}
 UP = dict.fromkeys(DOWN, True)
+PATIENCE_SECS = 90.0
 
 
 @contextmanager
 def player(address: str, source: str | None = None) -> Iterator[socket.socket]:
     """A player who keeps his socket."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as each:
-        each.settimeout(2)
+        each.settimeout(PATIENCE_SECS)
         each.bind((source or f"{address.rpartition('.')[0]}.250", 0))
         each.connect((address, UDP))
         yield each
@@ -40,8 +41,9 @@ def test_a_drained_region_loses_no_datagram_and_a_session_that_moved_stays(tmp_p
     with edges(tmp_path, ["us"]) as running, player(running.edges["us"].address) as voice:
         before = [says(voice) for _ in range(20)]
         running.land.become("us", "not_ready")
-        during = []
-        for _ in range(100):
+        during: list[str] = []
+        deadline = time.monotonic() + PATIENCE_SECS
+        while during.count("eu") < 20 and time.monotonic() < deadline:
             during.append(says(voice))
             time.sleep(0.01)
         running.become(UP)
@@ -60,7 +62,7 @@ def test_a_drained_region_loses_no_datagram_and_a_session_that_moved_stays(tmp_p
 def stream(address: str) -> Iterator[ssl.SSLSocket]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((address, HTTPS_PORT), 5) as raw, context.wrap_socket(raw) as each:
+    with socket.create_connection((address, HTTPS_PORT), PATIENCE_SECS) as raw, context.wrap_socket(raw) as each:
         yield each
 
 
@@ -87,7 +89,7 @@ def test_connections_to_an_unhealthy_region_are_closed_or_kept_as_wished(
 
 
 def test_a_request_that_no_server_has_seen_goes_to_the_next_region_before_any_check_tells(tmp_path: Path) -> None:
-    slow = HealthPolicy(interval_ms=20_000, timeout_ms=1000, fall=3, rise=1)
+    slow = HealthPolicy(interval_ms=20_000, timeout_ms=15_000, fall=3, rise=1)
     with edges(tmp_path, ["us"], health=slow) as running:
         address = running.edges["us"].address
         before = ask_http(address)
@@ -99,15 +101,15 @@ def test_a_request_that_no_server_has_seen_goes_to_the_next_region_before_any_ch
 
 
 def test_a_websocket_lasts_longer_than_an_answer_may_and_ends_when_it_is_idle(tmp_path: Path) -> None:
-    config = envoy(HTTPS, {**WEB, "response_secs": 1, "idle_secs": 3}, RTP)
+    config = envoy(HTTPS, {**WEB, "response_secs": 3, "idle_secs": 10}, RTP)
     with (
         edges(tmp_path, ["us"], config=config) as running,
-        socket.create_connection((running.edges["us"].address, HTTP_PORT), 10) as each,
+        socket.create_connection((running.edges["us"].address, HTTP_PORT), PATIENCE_SECS) as each,
     ):
         each.sendall(b"GET / HTTP/1.1\r\nhost: play\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
         head = each.recv(4096)
         began, echoes = time.monotonic(), []
-        while time.monotonic() < began + 2:  # twice as long as an answer may take
+        while time.monotonic() < began + 6:  # twice as long as an answer may take
             each.sendall(b"ping")
             echoes.append(each.recv(16))
             time.sleep(0.2)

@@ -21,7 +21,7 @@ METRIC = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/worlds/pods/*/players?l
 def new_threads(before: set[threading.Thread]) -> set[threading.Thread]:
     """Return the threads that were not there before, and do not end soon; others may have ended meanwhile."""
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)
+        thread.join(60)
     return set(threading.enumerate()) - before
 
 
@@ -35,7 +35,7 @@ def exporters() -> Iterator[Exporters]:
 
 def asked(exporters: Exporters, *paths: str) -> list[tuple[int, str]]:
     """Return status and text at each path, all asked on one connection, as Prometheus does."""
-    connection = http.client.HTTPConnection("127.0.0.1", exporters.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", exporters.port, timeout=60)
     found = []
     for path in paths:
         connection.request("GET", path)
@@ -130,7 +130,7 @@ def proxy(tmp_path: Path) -> Iterator[AdapterProxy]:
 def through(proxy: AdapterProxy, folder: Path, path: str, user: str) -> tuple[int, dict[str, object]]:
     """Return status and body of what ``user`` is answered by way of the proxy."""
     context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
-    connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=5)
+    connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=60)
     connection.putrequest("GET", path)
     for header in (("X-Remote-User", user), ("X-Remote-Group", "a"), ("X-Remote-Group", "b"), ("Accept", "any/thing")):
         connection.putheader(*header)
@@ -172,7 +172,7 @@ def test_connections_end_with_the_block(tmp_path: Path) -> None:
     context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
 
     with AdapterProxy(tmp_path, 1) as proxy:
-        connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=5)
+        connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=60)
         connection.request("GET", METRIC)
         answer = connection.getresponse()
         assert answer.status == 502

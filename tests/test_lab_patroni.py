@@ -163,15 +163,15 @@ def test_postgresql_is_of_the_version_that_is_rendered(cluster: PatroniCluster) 
 
 
 def test_the_lease_is_seen_to_be_renewed_once_per_loop(cluster: PatroniCluster) -> None:
-    first = cluster.lease.next_renewal(60)
-    second = cluster.lease.next_renewal(60)
+    first = cluster.lease.next_renewal(120)
+    second = cluster.lease.next_renewal(120)
 
     assert {first.holder, second.holder} == {cluster.leader().name}
     assert cluster.lease.renewed_before(second.at) == second.at
 
 
 def test_rows_that_a_cluster_does_not_have_are_told_as_lost(cluster: PatroniCluster) -> None:
-    cluster.writers.wait_written(time.monotonic(), within_secs=60)
+    cluster.writers.wait_written(time.monotonic(), within_secs=120)
     row = cluster.writers.acknowledged()[-1]
     with cluster.writers.connect(row.member) as connection:
         connection.execute("DELETE FROM written WHERE client = %s AND number = %s", (row.member, row.number))
@@ -187,7 +187,7 @@ def test_a_member_that_ends_each_time_is_told_with_what_it_says(place: Place, pr
     member.start()
 
     with pytest.raises(DaemonError) as refused:
-        _supervise_for(member, 60)
+        _supervise_for(member, 180)
 
     assert member.restarts == 2
     assert str(refused.value) == (
@@ -259,7 +259,7 @@ def test_nothing_is_left_of_a_cluster_after_its_block(programs: PatroniPrograms)
         run = _run(ONE_MEMBER.replace("PAUSE", "pass"))
     folder = _folder_of(run)
 
-    rest, _ = run.communicate(timeout=120)
+    rest, _ = run.communicate(timeout=240)
 
     assert (run.returncode, rest) == (0, "over\n")
     assert programs_in(folder) == []

@@ -1,6 +1,7 @@
 """Manifests that we render for a database, run by real Patroni on a real API server: its file, its Role, its labels."""
 
 import itertools
+import statistics
 import time
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -175,11 +176,11 @@ def test_a_changed_loop_wait_is_lived_by_at_once(cluster: PatroniCluster) -> Non
     settings = cluster.patch_config({"loop_wait": 3})
     cluster.lease.next_renewal(60)
 
-    renewed = [cluster.lease.next_renewal(60).at for _ in range(3)]
+    renewed = [cluster.lease.next_renewal(60).at for _ in range(5)]
 
     pauses = [later - earlier for earlier, later in itertools.pairwise(renewed)]
     assert settings["loop_wait"] == 3
-    assert sum(pauses) / len(pauses) > 2 * QUICK["loop_wait"], pauses
+    assert statistics.median(pauses) > 2 * QUICK["loop_wait"], pauses  # a loop may be late once, and the next early
 
 
 def _without(resource: str, verb: str) -> list[dict[str, Any]]:
@@ -193,7 +194,7 @@ def test_a_role_that_lacks_a_verb_is_noticed(plane: ControlPlane) -> None:
     store = KubernetesStore(plane, "lacking", access=access_by(_without("configmaps", "create")))
     with PatroniCluster(store, members=1, dynamic=QUICK) as cluster:
         log = next(iter(cluster.members.values())).log
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while "cannot create resource" not in log.read_text("utf-8", "replace"):
             assert time.monotonic() < deadline, log.read_text("utf-8", "replace")[-2000:]
             time.sleep(0.1)

@@ -61,7 +61,7 @@ def test_a_renewal_is_waited_for() -> None:
         watch.pause()
 
     with LeaseWatch(follow) as watch:
-        event = watch.next_renewal(within_secs=10)
+        event = watch.next_renewal(within_secs=90)
 
     assert (event.what, event.holder) == ("renewed", "a")
 
@@ -82,7 +82,7 @@ def test_a_store_that_does_not_answer_is_asked_again() -> None:
         watch.pause()
 
     with LeaseWatch(follow) as watch:
-        watch.next_renewal(within_secs=10)
+        watch.next_renewal(within_secs=90)
 
     assert watch.events[0].holder == "a"
 

@@ -99,7 +99,7 @@ def shrinking(name: str) -> Trace:
 
 TRACES = (
     draining("exact", EXACT, 11, 9),
-    draining("within-a-tenth", A_TENTH, 11, 9, apart_secs=6),  # with one left there is time for a sync
+    draining("within-a-tenth", A_TENTH, 11, 9, apart_secs=12),  # with one left there is time for a sync
     draining("within-a-half", A_HALF, 14, 6),
     draining("exact-far", EXACT, 14, 6),
     emptying("kept", DESIRED, FLOOR),
@@ -213,7 +213,7 @@ def test_an_occupied_pod_is_not_removed_while_the_crowd_goes_home(lab: TraceLab,
 def test_without_the_floor_it_is_removed(lab: TraceLab, played: Mapping[str, Played]) -> None:
     gone = removed(lab, played["not-kept"], "not-kept")
 
-    assert (7, 9) in gone
+    assert [ordinal for ordinal, players in gone if ordinal == 7 and players] == [7]
 
 
 # --- counts that are older than players

@@ -53,7 +53,7 @@ def test_the_pods_of_nearly_every_sync_are_known_without_doubt(played: Mapping[s
     judged = [judge(each) for each in played.values()]
 
     syncs = sum(len(each.counts) for each in judged)
-    assert sum(each.doubtful for each in judged) <= syncs / 20
+    assert sum(each.doubtful for each in judged) <= syncs / 10
     assert syncs >= 10 * len(TRACES)
 
 

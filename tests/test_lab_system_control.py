@@ -39,6 +39,7 @@ from aether_deploy.lab.system.yardstick import Yardstick
 from aether_deploy.lab.workplace import own_workplaces, workplaces
 from aether_deploy.problems import ConfigError, EffectError, Problem
 from tests.lab_system_platforms import CACHES
+from tests.lab_workload_cases import PATIENCE_SECS
 
 REFUSED_SECS = 0.3
 RECORD = LabRecord(
@@ -212,7 +213,7 @@ def test_a_lab_that_had_too_many_files_open_answers_once_it_has_not(answered: Pa
         with too_many_files():
             caller.connect(str(answered / SOCKET))
             time.sleep(REFUSED_SECS)
-        caller.settimeout(10)
+        caller.settimeout(PATIENCE_SECS)
         caller.sendall(b'{"ask": "status"}\n')
         line = caller.makefile("rb").readline()
 
@@ -228,7 +229,7 @@ def test_a_yardstick_that_had_too_many_files_open_answers_once_it_has_not() -> N
         with too_many_files():
             caller.connect(yardstick.address)
             time.sleep(REFUSED_SECS)
-        caller.settimeout(10)
+        caller.settimeout(PATIENCE_SECS)
         caller.sendall(b"?")
 
         assert caller.recv(1) == b"?"

@@ -23,7 +23,7 @@ from aether_deploy.platform.config import Platform
 from aether_deploy.problems import EffectError
 from tests.analysis_cases import TWO_REGIONS, platform_of
 from tests.lab_system_scenes import SESSIONS, sessions_in
-from tests.lab_workload_cases import wait_for
+from tests.lab_workload_cases import PATIENCE_SECS, wait_for
 
 SHARD = "shard 0 of us"
 WATCHED_SECS = 0.3
@@ -184,13 +184,15 @@ def test_a_fault_that_could_not_be_mended_can_be_mended_again(labs: Labs) -> Non
 
 def test_members_come_back_in_their_order_two_at_a_time(labs: Labs) -> None:
     here: list[str] = []
-    begun: list[str] = []
     at_once: list[int] = []
+    told: list[str] = []
+    both = threading.Barrier(2)
 
     def mending(name: str) -> Callable[[], object]:
         def mend() -> object:
-            begun.append(name)
             here.append(name)
+            if name in names[:2]:
+                both.wait(PATIENCE_SECS)
             time.sleep(0.1)
             at_once.append(len(here))
             here.remove(name)
@@ -201,10 +203,10 @@ def test_members_come_back_in_their_order_two_at_a_time(labs: Labs) -> None:
     names = [f"sessions-{number}" for number in range(5)]
     with labs(*(Pretended(name, mend=mending(name)) for name in names)) as lab:
         done(lab, "zone=us-a")
-        done(lab, "mend=all")
+        lab.fault(parse_fault("mend=all"), most_secs=WATCHED_SECS, tell=told.append)
 
-    assert sorted(begun) == names
-    assert all(abs(place - names.index(name)) <= 1 for place, name in enumerate(begun)), begun
+    assert told == [f"{name} comes back" for name in names]
+    assert len(at_once) == len(names)
     assert max(at_once) == 2
 
 
@@ -249,7 +251,7 @@ def test_of_what_has_not_settled_nothing_is_predicted(case: str, labs: Labs) -> 
 
 def test_a_second_fault_is_refused_with_the_name_of_the_first(labs: Labs) -> None:
     go_on = threading.Event()
-    with labs(Pretended(kill=lambda: go_on.wait(30))) as lab:
+    with labs(Pretended(kill=lambda: go_on.wait(PATIENCE_SECS))) as lab:
         first = threading.Thread(target=done, args=(lab, "kill=sessions"))
         first.start()
         wait_for("the first fault", lambda: bool(lab.watching))
@@ -261,20 +263,25 @@ def test_a_second_fault_is_refused_with_the_name_of_the_first(labs: Labs) -> Non
             done(lab, "zone=us-b")
         during = lab.watching
         go_on.set()
-        first.join(30)
+        first.join(PATIENCE_SECS)
 
         assert (during, lab.watching) == ("kill=sessions", "")
 
 
-def test_a_refusal_says_how_long_the_first_is_still_watched(labs: Labs) -> None:
+def test_a_refusal_says_how_long_the_first_is_still_watched(labs: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 10.0
+    monkeypatch.setattr(LabSystem, "clock", lambda self: now)  # it stands still: the watch lasts until it goes on
     with labs(Pretended()) as lab:
-        first = threading.Thread(target=lambda: lab.fault(parse_fault("kill=sessions"), most_secs=3.0))
+        first = threading.Thread(
+            target=lambda: lab.fault(parse_fault("kill=sessions"), most_secs=3.0), daemon=True
+        )  # fmt: skip
         first.start()
         wait_for("the watch", lambda: lab.watch_left_secs is not None)
 
-        with pytest.raises(EffectError, match=r"^kill=sessions is being watched, for [123] s more at most\n"):
+        with pytest.raises(EffectError, match=r"^kill=sessions is being watched, for 3 s more at most\n"):
             done(lab, "zone=us-b")
-        first.join(30)
+        now = 20.0
+        first.join(PATIENCE_SECS)
 
         assert lab.watch_left_secs is None
 
@@ -307,14 +314,14 @@ def test_why_a_lab_does_not_boot_is_told_even_where_its_end_fails(labs: Labs) ->
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells where programs belong")
 def test_a_failed_boot_ends_its_own_programs_whenever_they_start_and_no_others(labs: Labs) -> None:
     others, programs = Workplace.new(), list[Daemon]()
-    beside = Daemon("beside", ["sleep", "60"], others.folder)
+    beside = Daemon("beside", ["sleep", "600"], others.folder)
     beside.start()
     started = threading.Event()
 
     def boot() -> None:
         workplace = Workplace.new()
         for name in ("first", "second"):  # the second once the first has ended
-            program = Daemon(name, ["sleep", "20"], workplace.folder)
+            program = Daemon(name, ["sleep", "600"], workplace.folder)
             program.start()
             programs.append(program)
             started.set()
@@ -323,7 +330,7 @@ def test_a_failed_boot_ends_its_own_programs_whenever_they_start_and_no_others(l
         raise EffectError("both ended")
 
     def fail() -> None:
-        started.wait(30)
+        started.wait(PATIENCE_SECS)
         raise EffectError("no port is free")
 
     try:

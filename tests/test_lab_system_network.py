@@ -14,7 +14,7 @@ import pytest
 from aether_deploy.lab.names import answer_to
 from aether_deploy.lab.system.network import HOST, Address, Network, Server
 from aether_deploy.problems import EffectError
-from tests.lab_workload_cases import FAR, NEAR, wait_for
+from tests.lab_workload_cases import FAR, NEAR, PATIENCE_SECS, wait_for
 
 SOON_SECS = 0.3
 
@@ -64,12 +64,12 @@ def _send_back(here: socket.socket, word: bytes) -> None:
 
 
 def said(address: Address, word: bytes = b"hello") -> bytes:
-    with socket.create_connection(address, 5) as client:
+    with socket.create_connection(address, PATIENCE_SECS) as client:
         client.sendall(word)
         return client.recv(4096)
 
 
-def sent(address: Address, word: bytes = b"hello", *, within_secs: float = 5.0) -> bytes:
+def sent(address: Address, word: bytes = b"hello", *, within_secs: float = PATIENCE_SECS) -> bytes:
     """Return what comes back for a datagram of somebody new; empty where nothing does."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(within_secs)
@@ -94,7 +94,7 @@ def test_who_asks_before_a_member_has_its_port_waits_for_it(network: Network) ->
     asking.start()
 
     network.publish(server, Address(HOST, 5432))
-    asking.join(10)
+    asking.join(PATIENCE_SECS)
 
     assert found == [Address(HOST, 5432)]
 
@@ -106,7 +106,7 @@ def test_what_never_comes_is_said_and_so_is_the_end_of_the_lab(network: Network)
     waiting = threading.Thread(target=_fails, args=(network,))
     waiting.start()
     network.close()
-    waiting.join(10)
+    waiting.join(PATIENCE_SECS)
     assert not waiting.is_alive()
 
 
@@ -119,7 +119,7 @@ def test_who_opens_fronts_while_the_lab_ends_is_told() -> None:
         time.sleep(0.001 * turn)
         network.close()
         for each in openers:
-            each.join(10)
+            each.join(PATIENCE_SECS)
 
         assert [each for each in openers if each.is_alive()] == [], f"turn {turn}"
 
@@ -167,7 +167,7 @@ def test_a_cut_holds_back_what_goes_between_two_regions_and_nothing_else(network
         server = Server("gateway", FAR, "http")
         network.publish(server, address)
         cut, whole = network.reach(NEAR, server), network.reach("ap-south-1", server)
-        with socket.create_connection(cut, 5) as client:
+        with socket.create_connection(cut, PATIENCE_SECS) as client:
             client.sendall(b"before")
             before = client.recv(4096)
             network.cut(pair)
@@ -177,7 +177,7 @@ def test_a_cut_holds_back_what_goes_between_two_regions_and_nothing_else(network
                 client.recv(4096)
             others = (said(whole), said(network.reach(FAR, server)))
             network.join(pair)
-            client.settimeout(5)
+            client.settimeout(PATIENCE_SECS)
             after = client.recv(4096)
 
     assert (before, others, after) == (b"before", (b"hello", b"hello"), b"held")
@@ -188,7 +188,7 @@ def test_a_relay_that_is_opened_after_a_cut_is_cut_too(network: Network) -> None
     network.cut(pair)
     with echo() as address:
         network.publish(Server("gateway", FAR, "http"), address)
-        with socket.create_connection(network.reach(NEAR, Server("gateway", FAR, "http")), 5) as client:
+        with socket.create_connection(network.reach(NEAR, Server("gateway", FAR, "http")), PATIENCE_SECS) as client:
             client.settimeout(SOON_SECS)
             client.sendall(b"hello")
 
@@ -215,7 +215,7 @@ def test_each_sender_of_datagrams_hears_his_own_answers(network: Network) -> Non
         front = network.front(Server("voice-relay", FAR, "rtp"), lambda: [address], "UDP")
         clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
         for number, client in enumerate(clients):
-            client.settimeout(5)
+            client.settimeout(PATIENCE_SECS)
             client.connect(front)
             client.send(str(number).encode())
 
@@ -251,11 +251,12 @@ def test_a_sender_whose_server_is_gone_is_led_to_the_next(network: Network) -> N
         with datagrams(b"one ") as one:
             targets = [one, two]
             front = network.front(Server("voice-relay", NEAR, "rtp"), lambda: targets, "UDP")
-            client.settimeout(SOON_SECS)
+            client.settimeout(PATIENCE_SECS)
             client.connect(front)
             client.send(b"hello")
             first = client.recv(4096)
         targets.pop(0)
+        client.settimeout(SOON_SECS)
 
         def is_led_on() -> bool:
             client.send(b"hello")

@@ -19,7 +19,7 @@ from aether_deploy.lab.programs import MissingProgramsError
 from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.members import postgres
 from aether_deploy.lab.system.members.postgres import PostgresMember
-from aether_deploy.lab.system.network import HOST, Network, Server
+from aether_deploy.lab.system.network import HOST, Address, Network, Server
 from aether_deploy.platform.config import Platform
 from tests.lab_workload_cases import (
     DATABASE,
@@ -28,6 +28,7 @@ from tests.lab_workload_cases import (
     PATIENCE_SECS,
     SHARDED,
     addresses,
+    answered,
     answers,
     booted,
     holds,
@@ -71,6 +72,27 @@ def leading(member: Member) -> dict[str, str]:
     return {part: each.address for each in member.processes() for part in each.leads}
 
 
+def leaders(member: Member) -> dict[str, str]:
+    """Return the same once every store has said who: one that stands still says nothing."""
+
+    def told() -> dict[str, str]:
+        found = leading(member)
+        assert found.keys() == {"", "standby"}
+        return found
+
+    return answered("every lease", told)
+
+
+def write(writer: Probe, number: int) -> None:
+    """Write a row, however long that takes."""
+    wait_for(f"row {number}", lambda: answers(lambda: writer.write(number)))
+
+
+def missing(writer: Probe, numbers: list[int]) -> list[int]:
+    """Return which rows are not there, once somebody says so."""
+    return answered("the rows", lambda: list(writer.missing(numbers)))
+
+
 # --- a database and its standby
 
 
@@ -82,7 +104,7 @@ def test_each_region_has_its_cluster_and_the_first_member_of_each_leads(accounts
         (SECOND, f"{NEAR}b", "running"),
         (COPY, f"{FAR}a", "running"),
     ]
-    assert leading(accounts) == {"": FIRST, "standby": COPY}
+    assert leaders(accounts) == {"": FIRST, "standby": COPY}
 
 
 def test_its_settings_are_those_that_are_rendered(accounts: Member) -> None:
@@ -93,7 +115,7 @@ def test_its_settings_are_those_that_are_rendered(accounts: Member) -> None:
     for region in (NEAR, FAR):
         rendered = dynamic_configuration(config, region, HOST)
 
-        told = accounts.settings(region)
+        told = answered("the settings", functools.partial(accounts.settings, region))
 
         for name in ("ttl", "loop_wait", "retry_timeout", "maximum_lag_on_failover", "synchronous_mode", "slots"):
             assert told.get(name) == rendered.get(name), name
@@ -109,12 +131,12 @@ def test_what_is_written_is_read_from_every_member_and_from_the_other_region(acc
     writer, follower = probe_of(accounts, NEAR), probe_of(accounts, FAR, "standby")
 
     for number in range(5):
-        writer.write(number)
+        write(writer, number)
     wait_for("the standby to have the rows", lambda: answers(follower.read))
 
-    writer.read()
+    assert holds(writer.read)
     assert (writer.takes_writes, follower.takes_writes) == (True, False)
-    assert writer.missing([0, 1, 2, 3, 4, 5]) == [5]
+    assert missing(writer, [0, 1, 2, 3, 4, 5]) == [5]
     for probe in (writer, follower):
         probe.close()
 
@@ -123,23 +145,28 @@ def test_a_front_leads_clients_to_who_takes_writes(accounts: Member, network: Ne
     near, far = (network.reach(code, Server("accounts", NEAR, postgres.PORT)) for code in (NEAR, FAR))
 
     for at in (near, far):
-        line = Line(at.port, within_secs=10)
-        assert line.ask("SELECT pg_is_in_recovery()", within_secs=10) == [("f",)]
+        line = line_to(at)
+        assert line.ask("SELECT pg_is_in_recovery()", within_secs=PATIENCE_SECS) == [("f",)]
         line.close()
+
+
+def line_to(front: Address) -> Line:
+    """Return a connection to who takes writes, once a front knows who does."""
+    return answered("a connection", lambda: Line(front.port, within_secs=PATIENCE_SECS))
 
 
 def test_without_its_replica_a_synchronous_database_waits_and_goes_on_once_it_is_mended(accounts: Member) -> None:
     writer = probe_of(accounts, NEAR)
-    writer.write(100)
+    write(writer, 100)
 
     accounts.kill([SECOND])
     state, reads = process(accounts, SECOND).state, holds(writer.read)
     accounts.mend([SECOND])
-    wait_for("writes to go on", lambda: answers(lambda: writer.write(101)))
+    write(writer, 101)
 
     assert (state, reads) == ("ended", True)
-    assert leading(accounts)[""] == FIRST
-    assert writer.missing([100, 101]) == []
+    assert leaders(accounts)[""] == FIRST
+    assert missing(writer, [100, 101]) == []
     accounts.check()
     writer.close()
 
@@ -164,11 +191,12 @@ def test_a_region_that_is_cut_off_goes_on_alone_and_its_copy_follows_once_it_can
 ) -> None:
     writer, follower = probe_of(accounts, NEAR), probe_of(accounts, FAR, "standby")
     assert isinstance(accounts, PostgresMember)
+    rows = functools.partial(answered, "the rows of the copy", functools.partial(accounts.rows_in, FAR, 200))
     network.cut(PAIR)
-    wait_for("a write", lambda: answers(lambda: writer.write(200)))
-    meanwhile = holds(follower.read), accounts.rows_in(FAR, 200)
+    write(writer, 200)
+    meanwhile = holds(follower.read), rows()
     network.join(PAIR)
-    wait_for("the copy to follow", lambda: accounts.rows_in(FAR, 200) == 1)
+    wait_for("the copy to follow", lambda: rows() == 1)
 
     assert meanwhile == (True, 0)
     for probe in (writer, follower):
@@ -242,9 +270,14 @@ def test_it_is_settled_once_all_of_it_runs_and_a_write_waits_for_the_replica_aga
     accounts.kill([SECOND])
     accounts.mend([SECOND])
 
-    accounts.settle(PATIENCE_SECS)
+    assert accounts.settle(PATIENCE_SECS)
 
-    roles = {each["name"]: each["role"] for each in accounts.told(NEAR)}
+    def told() -> list[dict[str, str]]:
+        found = accounts.told(NEAR)
+        assert found, "nobody answers"
+        return found
+
+    roles = {each["name"]: each["role"] for each in answered("Patroni", told)}
     assert roles == {f"accounts-{NEAR}-0": "leader", f"accounts-{NEAR}-1": "quorum_standby"}
     commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in accounts.pids()]
     counted = {word: sum(word in each for each in commands) for word in (b"patroni.yml", b"bin/postgres\0", b"etcd-")}
@@ -342,18 +375,21 @@ def test_a_server_that_takes_connections_and_says_nothing_costs_no_more_than_the
 
 
 def test_an_answer_that_came_too_late_is_still_taken(accounts: Member, network: Network) -> None:
-    line = Line(network.find(Server("accounts", NEAR, postgres.PORT)).port, within_secs=10)
+    front = network.find(Server("accounts", NEAR, postgres.PORT))
+    line, other = line_to(front), line_to(front)
+    other.ask("SELECT pg_advisory_lock(1)", within_secs=PATIENCE_SECS)
 
     with pytest.raises(TimeoutError):
-        line.ask("SELECT pg_sleep(0.5), 7", within_secs=0.05)
+        line.ask("SELECT pg_advisory_lock(1), 7", within_secs=0.05)
     waiting = line.is_waiting
+    other.close()
 
     assert waiting
-    assert line.settle(10) == [("", "7")]
+    assert line.settle(PATIENCE_SECS) == [("", "7")]
     assert not line.is_waiting
     with pytest.raises(SqlError, match="division by zero"):
-        line.ask("SELECT 1 / $1::int", 0, within_secs=10)
-    assert line.ask("SELECT $1::text", "it goes on", within_secs=10) == [("it goes on",)]
+        line.ask("SELECT 1 / $1::int", 0, within_secs=PATIENCE_SECS)
+    assert line.ask("SELECT $1::text", "it goes on", within_secs=PATIENCE_SECS) == [("it goes on",)]
     line.close()
 
 
@@ -375,9 +411,9 @@ def test_an_etcd_that_needs_no_go_is_taken_from_its_package(tmp_path: Path, monk
 
 def test_a_thread_that_is_no_members_may_ask_who_leads(accounts: Member) -> None:
     told: list[dict[str, str]] = []
-    asking = threading.Thread(target=lambda: told.append(leading(accounts)))
+    asking = threading.Thread(target=lambda: told.append(leaders(accounts)))
 
     asking.start()
-    asking.join(30)
+    asking.join(2 * PATIENCE_SECS)
 
     assert set(told[0]) == {"", "standby"}

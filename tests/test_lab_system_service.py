@@ -15,6 +15,7 @@ from tests.lab_workload_cases import (
     FAR,
     IMAGE,
     NEAR,
+    PATIENCE_SECS,
     ROUTING,
     SERVICES,
     addresses,
@@ -47,7 +48,9 @@ def members(network: Network) -> Iterator[dict[str, Member]]:
 
 
 def who(network: Network, name: str, region: str, port: str = "http") -> dict[str, str]:
-    told: dict[str, str] = json.loads(ask(network.find(Server(name, region, port)), "/healthz", within_secs=5))
+    told: dict[str, str] = json.loads(
+        ask(network.find(Server(name, region, port)), "/healthz", within_secs=PATIENCE_SECS)
+    )
     return told
 
 
@@ -75,11 +78,11 @@ def test_the_entry_shows_a_certificate_that_a_player_takes(members: dict[str, Me
     trusted = ssl.create_default_context(cafile=network.noted(service.authority_word("gateway")))
     at = network.find(Server("gateway", FAR, "https"))
 
-    told = json.loads(ask(at, "/readyz", within_secs=5, secured=Secured(trusted, "play.example.com")))
+    told = json.loads(ask(at, "/readyz", within_secs=PATIENCE_SECS, secured=Secured(trusted, "play.example.com")))
 
     assert (told["service"], told["region"]) == ("gateway", FAR)
     with pytest.raises(ssl.SSLCertVerificationError):
-        ask(at, "/readyz", within_secs=5, secured=Secured(trusted, "elsewhere.example.com"))
+        ask(at, "/readyz", within_secs=PATIENCE_SECS, secured=Secured(trusted, "elsewhere.example.com"))
 
 
 def test_a_region_answers_while_one_zone_is_left_and_not_without_any(members: dict[str, Member]) -> None:
@@ -104,22 +107,28 @@ def test_a_pod_that_hangs_is_led_to_until_its_readiness_probe_has_failed(
     relay = members["voice-relay"]
     near = probe_of(relay, NEAR)
     frozen, _ = addresses(relay, NEAR)
+    server = Server("voice-relay", NEAR, "http")
     asked = platform_of(SERVICES).expanded_in(("services", 1), NEAR).config
     assert asked is not None
     noticed_secs = asked.probes.readiness.period_secs * asked.probes.readiness.failure_threshold
 
+    now = time.monotonic()
+    monkeypatch.setattr(pods, "now", lambda: now)
     relay.freeze([frozen])
     wait_for(
         "a read to meet the pod that hangs, which others may have had their turn at", lambda: not answers(near.read)
     )
-    now = time.monotonic() + noticed_secs + asked.probes.readiness.timeout_secs
-    monkeypatch.setattr(pods, "now", lambda: now)
-    after = {holds(near.read) for _ in range(4)}
+    before = {*network.ways(NEAR, server)}
+    now += noticed_secs + asked.probes.readiness.timeout_secs
+    after = {*network.ways(NEAR, server)}
+    reads = holds(near.read)
     monkeypatch.undo()
     relay.mend([frozen])
     wait_for("both to answer", lambda: all(answers(near.read) for _ in range(4)))
 
-    assert after == {True}
+    assert before == {network.find(server._replace(number=number)) for number in (1, 2)}
+    assert after == {network.find(server._replace(number=2))}
+    assert reads
 
 
 def test_a_service_of_datagrams_alone_is_asked_by_datagrams() -> None:

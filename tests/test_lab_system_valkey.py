@@ -12,7 +12,7 @@ from aether_deploy.lab.system.network import Network
 from aether_deploy.lab.valkey.programs import find_valkey_server
 from aether_deploy.problems import EffectError
 from tests.analysis_cases import TWO_REGIONS, platform_of
-from tests.lab_workload_cases import wait_for
+from tests.lab_workload_cases import PATIENCE_SECS, answered, wait_for
 from tests.real import miss
 from tests.rule_case import DIGEST
 
@@ -22,7 +22,7 @@ CACHE = f"""
     image: "valkey/valkey:9.1.2@{DIGEST}"
     maxmemory: 1Gi
     regions: [us]
-    node_timeout_ms: 1000
+    node_timeout_ms: 5000
 """
 FIRST = "us/sessions-us-a-0"
 
@@ -44,13 +44,27 @@ def cache() -> Iterator[ValkeyMember]:
             member.check()
 
 
-def leaders(cache: ValkeyMember) -> dict[str, str]:
+SHARDS = 3
+
+
+def leading(cache: ValkeyMember) -> dict[str, str]:
     return {each.leads[0]: each.address for each in cache.processes() if each.leads}
+
+
+def leaders(cache: ValkeyMember) -> dict[str, str]:
+    """Return who leads each shard, once all of them say so: a node that stands still says nothing."""
+
+    def told() -> dict[str, str]:
+        found = leading(cache)
+        assert len(found) == SHARDS
+        return found
+
+    return answered("every shard to be led", told)
 
 
 def has_moved(cache: ValkeyMember, planned: dict[str, str]) -> bool:
     """Whether every shard is led, and one by another node than was planned."""
-    now = leaders(cache)
+    now = leading(cache)
     return len(now) == len(planned) and now != planned
 
 
@@ -62,7 +76,7 @@ def test_who_led_leads_again_once_it_is_mended(cache: ValkeyMember) -> None:
 
     assert FIRST in planned.values()
     assert leaders(cache) == planned
-    assert cache.settle(0.0)
+    assert cache.settle(PATIENCE_SECS)
 
 
 def test_who_hung_leads_again_once_it_is_mended(cache: ValkeyMember) -> None:
@@ -76,11 +90,12 @@ def test_who_hung_leads_again_once_it_is_mended(cache: ValkeyMember) -> None:
 
 def test_while_another_node_is_away_mending_ends_and_what_runs_has_copies(cache: ValkeyMember) -> None:
     planned = leaders(cache)
-    away = next(each.address for each in cache.processes() if each.datacenter == "us-c" and not each.leads)
+    inside = [each.address for each in cache.processes() if each.datacenter == "us-c"]
+    away = next(each for each in inside if each not in planned.values())
     cache.kill([FIRST, away])
     wait_for("a replica to take over", lambda: has_moved(cache, planned))
     cache.mend([FIRST])
-    settled = cache.settle(20.0)
+    settled = cache.settle(PATIENCE_SECS)
     states = {each.address: each.state for each in cache.processes()}
     cache.mend([away])
 

@@ -10,16 +10,19 @@ import pytest
 
 import aether_deploy.lab
 from aether_deploy.contract.checking import check_contract
+from aether_deploy.contract.observing import Waits
 from aether_deploy.lab.processes import DaemonError
 from aether_deploy.lab.programs import MissingProgramsError
-from aether_deploy.lab.system.member import Member
+from aether_deploy.lab.system.member import Member, Probe
 from aether_deploy.lab.system.members import world
 from aether_deploy.lab.system.network import Network, Server
 from tests.lab_workload_cases import (
     FAR,
     NEAR,
+    PATIENCE_SECS,
     WORLDS,
     addresses,
+    answered,
     answers,
     booted,
     holds,
@@ -30,6 +33,7 @@ from tests.lab_workload_cases import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENT = Waits(*[PATIENCE_SECS] * len(Waits._fields))
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +61,27 @@ def test_a_world_runs_in_each_zone_and_leads_itself(worlds: Member) -> None:
 def test_a_world_of_a_lab_keeps_the_contract(worlds: Member, network: Network) -> None:
     http, game = (network.find(Server("world-server", NEAR, port, 1)) for port in ("http", "game"))
 
-    report = check_contract(f"http://{http}", udp=str(game))
+    report = check_contract(f"http://{http}", udp=str(game), waits=PATIENT)
 
     assert report.is_kept
     assert "game-port" in {each.rule for each in report.verdicts if each.outcome == "ok"}
+
+
+def goes_to(player: Probe, number: int) -> None:
+    """Let a player go somewhere, however long that takes."""
+    wait_for(f"the player at {number}", lambda: answers(lambda: player.write(number)))
+
+
+def missing(player: Probe, numbers: list[int]) -> list[int]:
+    """Return which places he has lost, once his world says so."""
+    return answered("the place of the player", lambda: list(player.missing(numbers)))
 
 
 def test_who_loses_his_world_loses_no_place_that_he_was_told(worlds: Member) -> None:
     lost = f"{NEAR}/world-server-0"
     his, other = probe_of(worlds, NEAR, "world-server-0"), probe_of(worlds, NEAR, "world-server-1")
     for number in (1, 2_000_003):
-        his.write(number)
+        goes_to(his, number)
 
     worlds.kill([lost])
     state, gone, others = process(worlds, lost).state, answers(his.read), holds(other.read)
@@ -76,8 +90,8 @@ def test_who_loses_his_world_loses_no_place_that_he_was_told(worlds: Member) -> 
 
     assert (state, gone, others) == ("ended", False, True)
     assert process(worlds, lost).state == "running"
-    assert his.missing([1, 2_000_003]) == []
-    assert his.missing([2_000_003, 2_000_004]) == [2_000_004]
+    assert missing(his, [1, 2_000_003]) == []
+    assert missing(his, [2_000_003, 2_000_004]) == [2_000_004]
     his.close()
     other.close()
 
@@ -85,7 +99,7 @@ def test_who_loses_his_world_loses_no_place_that_he_was_told(worlds: Member) -> 
 def test_a_frozen_world_answers_nobody_and_goes_on_where_it_was(worlds: Member) -> None:
     frozen = f"{FAR}/world-server-1"
     probe = probe_of(worlds, FAR, "world-server-1")
-    probe.write(7)
+    goes_to(probe, 7)
 
     worlds.freeze([frozen])
     state, silent = process(worlds, frozen).state, not answers(probe.read)
@@ -93,7 +107,7 @@ def test_a_frozen_world_answers_nobody_and_goes_on_where_it_was(worlds: Member) 
     wait_for("the world to go on", lambda: answers(probe.read))
 
     assert (state, silent) == ("frozen", True)
-    assert probe.missing([7]) == []
+    assert missing(probe, [7]) == []
     probe.close()
 
 

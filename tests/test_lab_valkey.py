@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from aether_deploy.infrastructure.valkey.job import MODULE
 from aether_deploy.infrastructure.valkey.layout import slot_ranges
 from aether_deploy.infrastructure.valkey.options import AT_START, options_of, settings_of
-from aether_deploy.infrastructure.valkey.timing import HANDOVER
+from aether_deploy.infrastructure.valkey.timing import HANDOVER, failover_secs
 from aether_deploy.jobs.valkey_protocol import Connection, Refused
 from aether_deploy.lab.programs import MissingProgramsError
 from aether_deploy.lab.valkey.cluster import PASSWORD, ValkeyCluster
@@ -27,6 +27,8 @@ pytestmark = pytest.mark.real
 
 PLANNED = {0: "sessions-us-a-0", 1: "sessions-us-b-0", 2: "sessions-us-c-0"}
 NODE_TIMEOUT_MS = 2000
+# A node that does not get on for this long is taken for lost, and its replica takes over: none is to be here.
+CALM: Mapping[str, Any] = {"node_timeout_ms": 10_000}
 # What the machine adds: clients look again every few hundredths, and processors are shared with other tests.
 SLACK_SECS = 2.0
 
@@ -55,7 +57,7 @@ def made(cluster: ValkeyCluster) -> ValkeyCluster:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ValkeyCluster]:
     """Three primaries with a replica each, made; for tests that leave it as planned."""
-    with booted() as nodes:
+    with booted(**CALM) as nodes:
         yield made(nodes)
 
 
@@ -101,7 +103,7 @@ def test_a_file_with_a_line_that_no_server_knows_ends_it_at_its_start() -> None:
 
 def test_nobody_gets_in_without_the_password_and_it_stands_nowhere(cluster: ValkeyCluster) -> None:
     pod = cluster.pod(0)
-    with Connection((cluster.places[pod].address, 6379), answer_secs=2) as stranger:
+    with Connection((cluster.places[pod].address, 6379), answer_secs=60) as stranger:
         for words in (("PING",), ("CLUSTER", "NODES"), ("AUTH", "wrong")):
             with pytest.raises(Refused, match=r"NOAUTH|WRONGPASS"):
                 stranger.call(*words)
@@ -155,7 +157,7 @@ def test_each_setting_that_the_program_sees_to_is_one_that_running_nodes_take(cl
 
 
 def test_settings_that_differ_are_set_on_every_running_node(cluster: ValkeyCluster) -> None:
-    other = {"maxmemory-policy": "volatile-ttl", "cluster-node-timeout": "2500"}
+    other = {"maxmemory-policy": "volatile-ttl", "cluster-node-timeout": "12500"}
     done = cluster.reconcile(settings=other)
 
     assert done.returncode == 0
@@ -167,10 +169,10 @@ def test_settings_that_differ_are_set_on_every_running_node(cluster: ValkeyClust
 
 
 def test_two_runs_at_a_time_do_each_step_once() -> None:
-    with booted() as nodes:
+    with booted(**CALM) as nodes:
         command = [sys.executable, "-m", MODULE, str(nodes.plan())]
         runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        said = [run.communicate(timeout=60)[0] for run in runs]
+        said = [run.communicate(timeout=180)[0] for run in runs]
 
         assert [run.returncode for run in runs] == [0, 0]
         acting = [text for text in said if text != "ok   as planned\n"]
@@ -180,7 +182,7 @@ def test_two_runs_at_a_time_do_each_step_once() -> None:
 
 @pytest.mark.parametrize("lines", [1, 3, 6, 8, 12])
 def test_a_run_that_is_killed_anywhere_is_taken_up_by_the_next(lines: int) -> None:
-    with booted() as nodes:
+    with booted(**CALM) as nodes:
         command = [sys.executable, "-m", MODULE, str(nodes.plan())]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
             assert run.stdout is not None
@@ -208,7 +210,7 @@ def test_with_a_wrong_password_it_says_so_and_ends_with_three(cluster: ValkeyClu
 
 
 def test_without_all_nodes_no_cluster_is_made() -> None:
-    with booted() as nodes:
+    with booted(**CALM) as nodes:
         nodes.kill(nodes.pod(2, 1))
         done = nodes.reconcile(wait_secs=1)
 
@@ -219,7 +221,7 @@ def test_without_all_nodes_no_cluster_is_made() -> None:
 
 
 def test_a_node_of_another_cluster_at_a_pods_address_is_left_alone(cluster: ValkeyCluster) -> None:
-    with booted(name="others") as others:
+    with booted(name="others", **CALM) as others:
         made(others)
         before = identities(cluster), identities(others)
         file = cluster.plan(wait_secs=2)
@@ -241,16 +243,18 @@ def test_a_primary_that_is_told_to_end_hands_over_and_no_session_is_lost(cluster
     with SessionWriter(cluster, shard=0) as writer:
         time.sleep(0.5)
         cluster.stop(PLANNED[0])
-        writer.wait_for_write(time.monotonic(), 30)
-        writer.wait_for_write(time.monotonic(), 30)
+        writer.wait_for_write(time.monotonic(), 90)
+        writer.wait_for_write(time.monotonic(), 90)
     gap = writer.longest_gap_secs
     print(f"SIGTERM: gap {gap:.2f} s, predicted {HANDOVER.range_text(' to ')}; {len(writer.written)} sessions")
 
     assert cluster.primaries()[0] == cluster.pod(0, 1)
-    assert gap <= HANDOVER.worst + SLACK_SECS
+    assert (
+        gap < failover_secs(cluster.config.node_timeout_ms).best
+    )  # nobody waited until the primary was taken for lost
     assert missing_of(cluster, writer.written) == []
     cluster.start(PLANNED[0])
-    cluster.wait_until(lambda: len(cluster.look()) == 6, 90, "it is back")
+    cluster.wait_until(lambda: len(cluster.look()) == 6, 180, "it is back")
     assert "takes slots 0-5460 back" in cluster.reconcile().stdout
     assert cluster.is_planned()
     assert missing_of(cluster, writer.written) == []

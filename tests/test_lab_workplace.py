@@ -176,7 +176,7 @@ def test_many_runs_at_a_time_never_remove_each_others_folders(temporary: Path) -
     for run in runs:
         run.start()
     for run in runs:
-        run.join(60)
+        run.join(180)
 
     assert [run.exitcode for run in runs] == [0] * 4
     assert list(workplaces().glob("run-*")) == []

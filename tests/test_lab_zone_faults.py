@@ -175,7 +175,7 @@ def played(stages: tuple[WatchedStage, Stage], scenario: str, zone: str, predict
     begun = time.monotonic()
 
     def judge_wrong() -> None:
-        other.watch.wait(lambda: all(_has_settled(pod) for pod in other.watch.pods()), 20)
+        other.watch.wait(lambda: all(_has_settled(pod) for pod in other.watch.pods()), 90)
         wrong.update(
             {name: other.judge(scenario, name, each, begun, settled=True) for name, each in expected_of_wrong.items()}
         )

@@ -307,7 +307,6 @@ def test_a_neighbour_sought_in_the_wrong_namespace_is_noticed(control_plane: Con
 def test_a_required_neighbour_that_blocks_is_noticed(
     control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.test_lab_zones.SECS", 3.0)
     with in_own_namespace(control_plane, "tooth-required") as watch:
         config = near_relay("tooth-required", replicas=1)
 
@@ -317,6 +316,8 @@ def test_a_required_neighbour_that_blocks_is_noticed(
             spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = terms
 
         apply_changed(control_plane, config, required)
+        assert watch.wait(lambda: any(pod.waits_for for pod in watch.pods("world")), SECS)
+        monkeypatch.setattr("tests.test_lab_zones.SECS", 3.0)
         count, words = ready_faults(watch, config)
 
         assert count == "world: 0 of 1 pods are ready"

@@ -341,7 +341,7 @@ def test_the_runbook_restarts_one_server_after_another_and_waits_for_each(tmp_pa
     _program(tmp_path / "sleep", "exec /bin/sleep 0.01")
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "-c", script.group(1)], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", script.group(1)], env=environment, capture_output=True, text=True, timeout=240, check=False
     )
 
     assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "all restarted", "")

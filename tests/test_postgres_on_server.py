@@ -20,6 +20,7 @@ from aether_deploy.lab.applying import apply_manifests
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.patroni.configuration import Place as Bench
 from aether_deploy.lab.patroni.member import PatroniMember
+from aether_deploy.lab.processes import free_ports
 from aether_deploy.manifest.value import Manifest, in_apply_order
 from tests.lab_cases import in_namespace
 from tests.patroni_cases import database_programs
@@ -43,13 +44,6 @@ def here(system: str, region: str = "us-east-1") -> Place:
     return msgspec.structs.replace(place(region), estate=around)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class Cluster:
     """The cluster: what is on the server, and a Patroni for each of its pods."""
 
@@ -61,6 +55,7 @@ class Cluster:
         self.bodies = component.render(where)
         self.members: dict[str, PatroniMember] = {}
         self.ports: dict[str, int] = {}
+        self._held: list[socket.socket] = []
 
     def start(self) -> None:
         applied = apply_manifests(self.plane.client, in_apply_order(Manifest(body, "") for body in self.bodies))
@@ -75,6 +70,8 @@ class Cluster:
     def stop(self) -> None:
         for member in self.members.values():
             member.kill()
+        for each in self._held:
+            each.close()
 
     def one(self, kind: str, name: str | None = None) -> Body:
         (body,) = [each for each in self.bodies if each["kind"] == kind and name in (None, each["metadata"]["name"])]
@@ -118,7 +115,8 @@ class Cluster:
     # --- a pod's Patroni on this machine
 
     def _member(self, name: str, kubeconfig: Path) -> PatroniMember:
-        port, rest = free_port(), free_port()
+        (port, rest), held = free_ports(2)
+        self._held += held
         self.ports[name] = port
         bench = Bench(name=name, folder=self.folder / name, rest_port=rest, postgres_port=port)
         return PatroniMember(bench, self._file(), self._variables(name, bench, kubeconfig), self.programs)
@@ -198,11 +196,12 @@ def test_members_elect_a_primary_by_the_rights_of_the_rendered_role(cluster: Clu
 def test_services_lead_to_the_primary_and_to_replicas(cluster: Cluster) -> None:
     roles = cluster.roles()
     led = {role: {name for name, each in roles.items() if each == role} for role in ("primary", "replica")}
-    cluster.plane.wait_for(lambda: cluster.behind("accounts") == led["primary"], "the Service found it", 30)
+    wanted = {"accounts": led["primary"], "accounts-repl": led["replica"], "accounts-headless": set(roles)}
+    cluster.plane.wait_for(
+        lambda: {service: cluster.behind(service) for service in wanted} == wanted, "Services found them", LONG_SECS
+    )
 
-    assert cluster.behind("accounts") == led["primary"]
-    assert cluster.behind("accounts-repl") == led["replica"]
-    assert cluster.behind("accounts-headless") == set(roles)
+    assert len(led["primary"]) == len(led["replica"]) == 1
 
 
 def test_patroni_keeps_its_state_beside_our_config_map_and_leaves_that_alone(cluster: Cluster) -> None:
@@ -244,12 +243,14 @@ def test_a_primary_that_is_gone_is_followed_by_the_services(cluster: Cluster) ->
     (primary,) = [name for name, role in cluster.roles().items() if role == "primary"]
     (other,) = [name for name in cluster.members if name != primary]
     # Until the primary has named it synchronous, a replica has no right to lead.
-    cluster.plane.wait_for(lambda: "sync_standby" in told_roles(cluster.members[primary]), "it is synchronous", 60)
+    cluster.plane.wait_for(
+        lambda: "sync_standby" in told_roles(cluster.members[primary]), "it is synchronous", LONG_SECS
+    )
     cluster.members[primary].stop()
     cluster.plane.wait_for(lambda: cluster.roles()[other] == "primary", "the other leads", LONG_SECS)
 
     assert cluster.sql(other, "SELECT count(*) FROM t") == "1"
-    cluster.plane.wait_for(lambda: other in cluster.behind("accounts"), "the Service leads to it", 30)
+    cluster.plane.wait_for(lambda: other in cluster.behind("accounts"), "the Service leads to it", LONG_SECS)
 
 
 # --- a second region: another API server would not change what is shown here, so it is another namespace
@@ -286,11 +287,11 @@ def test_a_standby_follows_by_the_declared_slot_and_no_service_for_writes_finds_
     source, standby = regions
     (primary,), (leader,) = source.members, standby.members
     source.sql(primary, "CREATE TABLE far AS SELECT 7 AS x")
-    standby.plane.wait_for(lambda: standby.sql(leader, "SELECT x FROM far") == "7", "the row is there", 60)
+    standby.plane.wait_for(lambda: standby.sql(leader, "SELECT x FROM far") == "7", "the row is there", LONG_SECS)
+    standby.plane.wait_for(lambda: standby.behind("accounts-repl") == {leader}, "a Service leads to it", LONG_SECS)
     slots = source.sql(primary, "SELECT slot_name || ' ' || active FROM pg_replication_slots")
 
     assert slots == "accounts_eu_west_1 true"
-    assert standby.behind("accounts-repl") == {leader}
     assert standby.behind("accounts-external") == set()
     assert "read-only transaction" in standby.sql(leader, "CREATE TABLE no (x int)")
 
@@ -301,7 +302,13 @@ def test_one_patch_promotes_the_standby_and_its_service_for_writes_finds_it(regi
     source.members[primary].kill()
     standby.members[leader].rest.request("PATCH", "/config", {"standby_cluster": None})
     standby.wait_for_roles("primary")
-    standby.plane.wait_for(lambda: standby.behind("accounts-external") == {leader}, "the Service leads to it", 30)
+    standby.plane.wait_for(
+        lambda: standby.behind("accounts-external") == {leader}, "the Service leads to it", LONG_SECS
+    )
+    # Its label says whom the lease belongs to, which PostgreSQL hears of a moment later.
+    standby.plane.wait_for(
+        lambda: standby.sql(leader, "SELECT pg_is_in_recovery()") == "f", "it takes writes", LONG_SECS
+    )
 
     assert standby.sql(leader, "INSERT INTO far VALUES (8)") == "INSERT 0 1"
     assert standby.sql(leader, "SELECT count(*) FROM far") == "2"

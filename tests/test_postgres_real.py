@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from aether_deploy.infrastructure.kinds.postgres import PostgresConfig
 from aether_deploy.infrastructure.postgres.configuration import dynamic_configuration, patch_body
 from aether_deploy.infrastructure.postgres.examples import EXAMPLES
 from aether_deploy.lab.patroni.programs import PatroniPrograms
+from aether_deploy.lab.processes import free_ports
 from tests.patroni_cases import database_programs
 from tests.postgres_cases import PATRONI, SHARDED, STANDBY, Body, config, container_of, estate, rendered
 
@@ -100,19 +100,13 @@ def test_patronis_own_check_has_teeth(edit: tuple[str, str], tmp_path: Path) -> 
 # --- PostgreSQL itself
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class Server:
     """A PostgreSQL that was initialised as a component says, with its access rules and parameters."""
 
     def __init__(self, component: PostgresConfig, folder: Path) -> None:
         self.programs = database_programs()
-        self.folder, self.port = folder, free_port()
+        self.folder = folder
+        (self.port,), self._held = free_ports(1)
         self.objects = rendered(component)
         import yaml
 
@@ -123,7 +117,7 @@ class Server:
         path = f"{self.programs.bin_dir}:{os.environ['PATH']}"
         told = {**os.environ, "PATH": path, "LC_ALL": "C", "PGPASSWORD": "root-secret", **variables}
         whole = [*self.programs.prefix, *command]
-        return subprocess.run(whole, env=told, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(whole, env=told, capture_output=True, text=True, check=False, timeout=240)
 
     def _initialise(self) -> None:
         password = self.folder / "password"
@@ -147,17 +141,19 @@ class Server:
         command = [*self.programs.prefix, str(self.programs.bin_dir / "postgres"), "-D", str(self.folder / "data")]
         self.log = (self.folder / "log").open("w")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, "LC_ALL": "C"})
-        for _ in range(200):
-            if self.run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).returncode == 0:
-                return self
-            assert self.process.poll() is None, (self.folder / "log").read_text()
+        deadline = time.monotonic() + 180
+        while self.run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).returncode != 0:
+            ended = self.process.poll() is not None or time.monotonic() > deadline
+            assert not ended, (self.folder / "log").read_text()
             time.sleep(0.1)
-        raise AssertionError((self.folder / "log").read_text())
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=180)
         self.log.close()
+        for each in self._held:
+            each.close()
 
     def sql(
         self, text: str, *, user: str = "postgres", database: str = "postgres", password: str = "root-secret"

@@ -194,7 +194,7 @@ def plane(control_plane: ControlPlane) -> ControlPlane:
             return False
         return True
 
-    control_plane.wait_for(known, "the server knows the operator's kind", 30)
+    control_plane.wait_for(known, "the server knows the operator's kind")
     return control_plane
 
 

@@ -66,7 +66,7 @@ def run(script: str, folder: Path, programs: Path, variables: Mapping[str, str],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout

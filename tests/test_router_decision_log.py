@@ -31,7 +31,7 @@ from aether_deploy.routing.decision_log import (
 from aether_deploy.routing.request import Measurement, PartyMember, RouteRequest
 from aether_deploy.routing.router_config import RouterConfig
 from aether_deploy.routing.view import Position, RegionView, RoutingView
-from aether_deploy.service.router import writing
+from aether_deploy.service.router import deciding_log, journal, writing
 from aether_deploy.service.router.deciding_log import DecisionLog
 from aether_deploy.service.router.writing import LineWriter, RotatedFile, Sheet
 from tests.router_cases import FULL_POLICY, Bench, config_values
@@ -59,6 +59,13 @@ REQUEST = RouteRequest(
 ANSWER = LoggedAnswer(
     decision="failover", region=EAST, reason="preferred_unknown", alternates=(SOUTH,), relaxed=("ramp",)
 )
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is closed be written, however long that takes here."""
+    monkeypatch.setattr(deciding_log, "CLOSE_SECS", 90.0)
+    monkeypatch.setattr(journal, "CLOSE_SECS", 90.0)
 
 
 def read(content: bytes, faults: list[Problem] | None = None) -> list[Entry]:
@@ -226,6 +233,8 @@ def test_every_file_of_a_log_is_complete_by_itself(tmp_path: Path) -> None:
     log.told(bench.live.config, bench.live.view)
     bench.live._decisions = log
     busy(bench)
+    _wait_for(lambda: log._writer._bytes == 0)
+    bench.ask(f"/v1/route?preferred={EAST}")
     log.close()
 
     files = sorted(tmp_path.iterdir())
@@ -332,7 +341,7 @@ class Gate(Sheet):
         self.lines: list[bytes] = []
 
     def append(self, lines: bytes) -> None:
-        assert self.open.wait(20)
+        assert self.open.wait(90)
         self.lines.append(lines)
 
 
@@ -343,6 +352,7 @@ def test_a_slow_disk_holds_up_nobody_and_what_is_left_out_is_counted(
     monkeypatch.setattr("aether_deploy.service.router.deciding_log._SelfContained", lambda path, bytes_max: gate)
     log = DecisionLog(tmp_path / "log", wall=lambda: 5.0, waiting_bytes_max=8000)
     log.told(CONFIG, VIEW)
+    _wait_for(lambda: log._writer._bytes == 0)  # from now on its thread waits at the gate
     for number in range(1000):
         if number == 900:
             log.knows(VIEW)
@@ -379,7 +389,7 @@ def test_a_full_disk_leaves_no_half_line_and_says_so(tmp_path: Path, monkeypatch
     monkeypatch.setattr(writing, "_write_whole", whole)
     writer.put(b"three\n")
 
-    assert writer.close(within_secs=20)
+    assert writer.close(within_secs=90)
     assert failure == "No space left on device"
     assert (tmp_path / "file").read_bytes() == b"one\nthree\n"
 

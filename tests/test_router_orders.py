@@ -1,12 +1,11 @@
 """Orders to a router: who may give them, what they do, and that nobody else changes anything."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aether_deploy import ConfigError
-from aether_deploy.service.router import live
+from aether_deploy.service.router import journal, live
 from aether_deploy.service.router.endpoints import ENDPOINTS
 from aether_deploy.service.router.rights import AdminToken, read_admin_token
 from tests.router_cases import FULL_POLICY, TOKEN, Answer, Bench, config_values, new_keys
@@ -335,7 +334,8 @@ def test_places_fill_a_region_that_never_reported() -> None:
     assert bench.ask(f"/v1/route?preferred={EAST}").json["reason"] == "preferred_full"
 
 
-def test_what_is_ordered_is_noted_but_for_the_token(bench: Bench, tmp_path: Path) -> None:
+def test_what_is_ordered_is_noted_but_for_the_token(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "CLOSE_SECS", 90.0)
     bench.order("POST", f"/v1/regions/{SOUTH}/drain", {"mode": "hard"})
     bench.journal.close()
 

@@ -363,7 +363,7 @@ REPLIES = {
 
 @pytest.mark.parametrize("sent, reply", REPLIES.values(), ids=REPLIES.keys())
 def test_every_kind_of_answer_is_read(sent: bytes, reply: Any) -> None:
-    with answering(sent) as address, Connection(address, answer_secs=2) as connection:
+    with answering(sent) as address, Connection(address, answer_secs=60) as connection:
         assert connection.call("PING") == reply
 
 
@@ -372,7 +372,7 @@ BAD_REPLIES = [b"", b"HTTP/1.1 400 Bad Request\r\n", b"$9\r\nab\r\n", b":x\r\n",
 
 @pytest.mark.parametrize("sent", BAD_REPLIES)
 def test_an_answer_that_is_none_ends_the_connection(sent: bytes) -> None:
-    with answering(sent) as address, Connection(address, answer_secs=2) as connection:
+    with answering(sent) as address, Connection(address, answer_secs=60) as connection:
         with pytest.raises(NoAnswer):
             connection.call("PING")
         with pytest.raises(NoAnswer):
@@ -380,7 +380,7 @@ def test_an_answer_that_is_none_ends_the_connection(sent: bytes) -> None:
 
 
 def test_an_error_is_told_in_the_nodes_words_and_the_connection_lives() -> None:
-    with answering(b"-ERR no\r\n", b"+OK\r\n") as address, Connection(address, answer_secs=2) as connection:
+    with answering(b"-ERR no\r\n", b"+OK\r\n") as address, Connection(address, answer_secs=60) as connection:
         with pytest.raises(Refused, match=r"^ERR no$"):
             connection.call("PING")
         assert connection.call("PING") == "OK"

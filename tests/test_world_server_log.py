@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.world_process import FLOOR, HISTORY, PATIENCE_SECS, WAL, World, running, wait_for, write_segment
+from tests.world_process import FLOOR, HISTORY, WAL, World, running, wait_for, write_segment
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_world_that_is_killed_while_it_writes_has_lost_nothing_that_anybody_wa
     seed: int, tmp_path: Path
 ) -> None:
     killed = threading.Event()
-    with running(World(tmp_path, WORLD_TICK_HZ=200, WORLD_PLAYER_TIMEOUT_SECS=PATIENCE_SECS)) as world:
+    with running(World(tmp_path, WORLD_TICK_HZ=200)) as world:
         world.wait_until_ready()
         movers = [Acknowledged(world, f"mover-{number}", killed) for number in range(4)]
         with world.player("gone") as gone:

@@ -20,7 +20,7 @@ from aether_deploy.contract.exposition import read_exposition
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples/world-server"
-PATIENCE_SECS = 60.0
+PATIENCE_SECS = 90.0
 """How long a test waits for what must happen; far beyond what it takes."""
 
 
@@ -111,7 +111,8 @@ class World:
     def __init__(self, folder: Path, **settings: object) -> None:
         self.wal, self.archive, self.log = folder / "wal", folder / "archive", folder / "server.log"
         self.settings = {"POD_INDEX": 2, "WORLD_HOST": "127.0.0.1", "WORLD_HTTP_PORT": 0, "WORLD_UDP_PORT": 0}
-        self.settings |= {"WORLD_WAL_DIR": self.wal, "WORLD_ARCHIVE_DIR": self.archive, **settings}
+        self.settings |= {"WORLD_PLAYER_TIMEOUT_SECS": PATIENCE_SECS, "WORLD_WAL_DIR": self.wal}
+        self.settings |= {"WORLD_ARCHIVE_DIR": self.archive, **settings}
         self.process: subprocess.Popen[bytes] | None = None
         self.http, self.udp = 0, 0
 

@@ -15,7 +15,7 @@ import msgspec
 from aether_deploy.problems import EffectError
 
 Body = dict[str, Any]
-TIMEOUT_SECS = 15.0
+TIMEOUT_SECS = 30.0
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON = "application/json"

@@ -14,8 +14,9 @@ from aether_deploy.traffic.kinds.envoy import TRUSTED_CA
 Host = tuple[str, int, str]
 """A cluster, one of its priorities, and an address in that."""
 _CHECK_SECS = 60
-_READY_SECS = 30
-_ANSWER_SECS = 5
+_READY_SECS = 90
+_READINESS_SECS = 5
+_ANSWER_SECS = 60
 _GRACE_SECS = 5
 
 
@@ -104,9 +105,9 @@ class Edge:
         """Raise DaemonError if it has ended by itself."""
         self._daemon.check()
 
-    def ask(self, path: str, port: int = ADMIN_PORT) -> str:
+    def ask(self, path: str, port: int = ADMIN_PORT, *, within_secs: float = _ANSWER_SECS) -> str:
         """Return what its admin interface, or another port of it, answers to a GET."""
-        with urllib.request.urlopen(f"http://{self.address}:{port}{path}", timeout=_ANSWER_SECS) as answer:
+        with urllib.request.urlopen(f"http://{self.address}:{port}{path}", timeout=within_secs) as answer:
             return str(answer.read().decode())
 
     def hosts(self) -> dict[Host, bool]:
@@ -123,7 +124,7 @@ class Edge:
     def is_ready(self) -> bool:
         """Return whether it takes sessions now."""
         try:
-            return self.ask("/readyz", OPS_PORT).strip() == "LIVE"
+            return self.ask("/readyz", OPS_PORT, within_secs=_READINESS_SECS).strip() == "LIVE"
         except OSError:
             return False
 

@@ -11,7 +11,7 @@ from aether_deploy.lab.watching import Change, Pod
 
 Source = Literal["Pods", "Object", "External"]
 
-LAG_SECS = 1.0
+LAG_SECS = 5.0
 """By how much what the controller knows of pods may be older or newer than what a watch of ours knew."""
 
 

@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 ROOM_MB = 100
 # Killed, a master would leave its workers behind, which keep the port.
 ALONE = "daemon off; master_process off;"
-_READY_SECS = 20.0
+_READY_SECS = 90.0
 _ANSWER_SECS = 60.0
 
 
@@ -142,5 +142,5 @@ def _address(text: str) -> StoreAddress:
 def syntax_fault(program: Path, file: Path, folder: Path) -> str | None:
     """Return what nginx's own check says against a file; None where it takes it."""
     command = [str(program), "-t", "-p", str(folder), "-c", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     return None if done.returncode == 0 else (done.stdout + done.stderr).strip()

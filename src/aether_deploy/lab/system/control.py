@@ -30,7 +30,7 @@ Tell = Callable[[str], None]
 
 _STAYS = "the lab has ended, and the process that kept it has not\n  fix: see which runs: pgrep -f lab.system.keeper"
 _LOCK = ".lab.lock"
-_LEAVE_SECS = 10.0
+_LEAVE_SECS = 60.0
 _POLL_SECS = 0.05
 _LONGEST_PATH = 100
 _LONGEST_QUESTION = 65536

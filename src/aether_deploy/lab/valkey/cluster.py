@@ -44,8 +44,8 @@ PASSWORD = 'sessions "word\\ of#the $lab'
 
 _READY_SECS = 120.0
 _POLL_SECS = 0.05
-_ANSWER_SECS = 2.0
-_JOB_SECS = 120.0
+_ANSWER_SECS = 10.0
+_JOB_SECS = 240.0
 
 
 class NodePlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +147,7 @@ class ValkeyCluster(Booted):
         command = ["env", *variables, "sh", str(place.folder / SCRIPT_FILE)]
         self._daemons[place.node.pod] = Daemon(place.node.pod, command, self._folder, works_in=place.folder)
 
-    def plan(self, *, wait_secs: float = 60.0, settings: Mapping[str, str] | None = None) -> Path:
+    def plan(self, *, wait_secs: float = 120.0, settings: Mapping[str, str] | None = None) -> Path:
         """Write the file of the reconcile program, with addresses in place of host names; return where it is."""
         said = plan_file(self.config, self.estate, self.region)
         for shard in said["shards"]:
@@ -169,7 +169,7 @@ class ValkeyCluster(Booted):
         return self._daemons[pod]
 
     def reconcile(
-        self, *, wait_secs: float = 60.0, settings: Mapping[str, str] | None = None
+        self, *, wait_secs: float = 120.0, settings: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run the program that the CronJob runs; return what it said."""
         command = [sys.executable, "-m", MODULE, str(self.plan(wait_secs=wait_secs, settings=settings))]

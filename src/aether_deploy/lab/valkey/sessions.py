@@ -136,7 +136,7 @@ def missing_of(cluster: ValkeyCluster, written: list[Acknowledged]) -> list[Ackn
     found = []
     with contextlib.ExitStack() as stack:
         connections = {
-            shard: stack.enter_context(Connection((cluster.places[pod].address, CLIENT[1]), answer_secs=2.0))
+            shard: stack.enter_context(Connection((cluster.places[pod].address, CLIENT[1]), answer_secs=10.0))
             for shard, pod in owners.items()
         }
         for connection in connections.values():

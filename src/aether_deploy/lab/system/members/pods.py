@@ -186,7 +186,7 @@ class FrontedMember(Member):
 class PodsMember(FrontedMember):
     """One workload. Its processes start together, and it serves once all of them are ready."""
 
-    READY_SECS = 60.0
+    READY_SECS = 120.0
 
     def __init__(self, name: str, configs: Configs, estate: Estate) -> None:
         super().__init__(name, estate)
