@@ -17,7 +17,7 @@ from aether_deploy.lab.processes import OWNER
 from aether_deploy.problems import EffectError
 
 _LOCK = "owner.lock"
-_GONE_SECS = 5.0
+_GONE_SECS = 30.0
 _MADE: ContextVar[list[Path] | None] = ContextVar("_MADE", default=None)
 _FIX = "let TMPDIR name a folder that can be written and has room"
 
