@@ -94,16 +94,39 @@ def test_a_bucket_that_is_not_public_is_refused_once(backend: str) -> None:
 @every_provider
 def test_a_failure_here_takes_nothing_of_a_providers_edge_but_its_origins(backend: str) -> None:
     config = provider_edge(backend)
-    amazon, own = analyst(config, on_amazon(config)), analyst(config, before_own(config))
-    gone = PlatformFailure(
-        kind="region", name="us-east-1", lost=frozenset({"us-east-1-a", "us-east-1-b", "us-east-1-c"})
+    own = analyst(config, before_own(config))
+    gone, shaken = (
+        PlatformFailure(kind=kind, name="us-east-1", lost=frozenset(f"us-east-1-{zone}" for zone in zones))  # type: ignore[arg-type]
+        for kind, zones in (("region", "abc"), ("zone", "a"))
     )
 
-    assert (amazon.pods, amazon.parts, amazon.footprint.datacenters) == ({}, 0, frozenset())
     assert own.pods == {}
     (effect,) = own.impact(gone).effects
-    assert (effect.part, effect.outcome) == (config.renderer.called, "read-only")
+    assert (effect.part, effect.outcome, effect.is_certain) == (config.renderer.called, "read-only", True)
     assert "index for 86401 s" in effect.note
+    (effect,) = own.impact(shaken).effects
+    assert (effect.outcome, effect.is_certain) == ("read-only", False)
+    assert effect.note.startswith("if the store's server is among the lost: only what is kept is answered: ")
+
+
+@every_provider
+def test_a_lost_region_may_be_that_of_the_bucket_and_who_has_a_second_origin_asks_it(backend: str) -> None:
+    config = provider_edge(backend)
+    looks = analyst(config, on_amazon(config))
+    us, eu, zone = (
+        PlatformFailure(kind=kind, name=region, lost=frozenset(f"{region}-{zone}" for zone in "abc"))  # type: ignore[arg-type]
+        for kind, region in (("region", "us-east-1"), ("region", "eu-west-1"), ("zone", "us-east-1"))
+    )
+    case = "if it is us-east-1 of aws itself that is lost"
+
+    (effect,) = looks.impact(us).effects
+    assert (looks.pods, looks.parts, zone.lost <= looks.footprint.datacenters) == ({}, 1, True)
+    assert (effect.outcome, effect.note.partition(": only")[0].partition(", what")[0]) == (
+        ("holds", case) if backend == "cloudfront" else ("read-only", case)
+    )
+    assert ("comes from eu-west-1" in effect.note) == (backend == "cloudfront")
+    assert bool(looks.impact(eu).effects) == (backend == "cloudfront")
+    assert looks.impact(zone).effects == ()
 
 
 @every_provider

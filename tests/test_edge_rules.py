@@ -227,6 +227,35 @@ def test_a_shield_is_waited_for_before_a_providers_store_too() -> None:
     )  # fmt: skip
 
 
+AMAZONS: dict[str, Any] = {"url": "https://s3.{region}.amazonaws.com", "regions": ["us"]}
+VERSIONED = {**BUCKET, "versioning": True, "lifecycle": {"noncurrent_days": 30}}
+COPIED = {**AMAZONS, "regions": ["us", "eu"], "replication_role": "arn:aws:iam::123456789012:role/copies"}
+
+
+def test_a_lost_region_may_be_that_of_a_providers_store_and_then_only_what_is_kept_is_answered() -> None:
+    lost = PlatformFailure(kind="region", name="us", lost=US)
+    zone = PlatformFailure(kind="zone", name="us", lost=US)
+    case = "if it is us of aws itself that is lost"
+
+    alone = waits(lost, provided("aws", dict(BUCKET), **AMAZONS))
+    shielded = waits(lost, provided("aws", dict(BUCKET), **AMAZONS), shield="ap")
+    copied = waits(lost, provided("aws", VERSIONED, **COPIED))
+
+    assert (alone["us"][0], alone["eu"][0], alone["ap"][0]) == ("down", "read-only", "read-only")
+    assert alone["eu"][1].startswith(f"{case}: only what is kept is answered: strict for 1 s, hashed")
+    assert shielded["eu"] == alone["eu"]
+    assert copied["ap"] == ("holds", f"{case}, what is not kept comes from eu", 15.0)
+    assert set(waits(zone, provided("aws", dict(BUCKET), **AMAZONS))) == {"us"}
+    assert set(waits(CUT, provided("aws", dict(BUCKET), **AMAZONS))) == set()
+    assert set(waits(lost, provided("aws", dict(BUCKET), **{**AMAZONS, "regions": ["eu"]}))) == {"us"}
+
+
+def test_a_shield_is_not_reached_over_a_link_that_is_cut_and_a_providers_store_is() -> None:
+    found = waits(CUT, provided("aws", dict(BUCKET), **AMAZONS), shield="us")
+
+    assert found["ap"] == ("holds", "what is not kept comes from the store", 15.0)
+
+
 def test_the_runbook_says_whom_each_edge_asks() -> None:
     config = edge(shield="us")
 

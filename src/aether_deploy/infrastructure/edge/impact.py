@@ -10,12 +10,12 @@ import msgspec
 from aether_deploy.infrastructure.analysis.failures import Footprint, PlatformFailure
 from aether_deploy.infrastructure.analysis.findings import Finding
 from aether_deploy.infrastructure.analysis.impacts import Basis, Effect, FailureImpact
+from aether_deploy.infrastructure.edge.copies import StoreCopies
 from aether_deploy.infrastructure.edge.nginx import CONNECT_SECS, READ_SECS
 from aether_deploy.infrastructure.edge.outside import outside_origins
 from aether_deploy.infrastructure.edge.policy import classes_of
 from aether_deploy.infrastructure.estate import Estate, EstateRegion
 from aether_deploy.infrastructure.kinds.edge import EdgeConfig
-from aether_deploy.infrastructure.object_store.regions import SELF_HOSTED, home_regions, reading_order
 from aether_deploy.timespan import TimeSpan
 
 _KEPT = Basis(
@@ -26,7 +26,6 @@ _SPARE = Basis(
     "then the next is asked, and one player now and then finds out whether it is back",
     "ngx_http_upstream_module; measured on nginx 1.31.3",
 )
-_ONE_SERVER = Basis("one server holds a region's objects, and goes with its node or zone", "placement; measured")
 _PODS = Basis("its pods keep nothing that would be missed: others answer", "Deployment; placement")
 
 
@@ -63,10 +62,7 @@ class EdgeAnalyst:
         self._config = config
         placed = config.placed_in(estate)
         self._regions = tuple(each for each in estate.regions if each.code in placed)
-        store = estate.component(config.store)
-        own = store is not None and getattr(store, "provider", "") == SELF_HOSTED
-        self._origins: tuple[EstateRegion, ...] = home_regions(store, estate) if own else ()
-        self._order = {each.code: reading_order(store, estate, each.code) for each in self._regions if own}
+        self._copies = StoreCopies(estate.component(config.store), estate)
         # Without an endpoint nobody reaches it from elsewhere: see policy.shield_of.
         shields = self._regions if config.endpoint is not None else ()
         self._shield = next((each for each in shields if each.code == config.shield), None)
@@ -74,8 +70,9 @@ class EdgeAnalyst:
     @property
     def footprint(self) -> Footprint:
         """Every datacenter with its pods or with a copy of its store, and the links to those and to the shield."""
-        names = {each.name for region in (*self._regions, *self._origins) for each in region.full}
-        asked = (*self._origins, *((self._shield,) if self._shield is not None else ()))
+        names = {each.name for region in self._regions for each in region.full} | self._copies.datacenters
+        here = self._copies.regions if self._copies.run_here else ()
+        asked = (*here, *((self._shield,) if self._shield is not None else ()))
         pairs = {frozenset((a.code, b.code)) for a in self._regions for b in asked if a.code != b.code}
         return Footprint(datacenters=frozenset(names), links=frozenset(pairs))
 
@@ -107,13 +104,12 @@ class EdgeAnalyst:
         if not asked.sources:
             yield Effect(
                 part=region.code, region=region.code, outcome="read-only", note=_outlives(self._config), rules=(_KEPT,),
-                fix="let a further region follow the store",
+                fix=self._copies.fix,
             )  # fmt: skip
         elif not any(asked.sources.values()):
             yield Effect(
-                part=region.code, region=region.code, outcome="read-only", rules=(_ONE_SERVER, _KEPT),
-                note=f"if the store's server is among the lost: {_outlives(self._config)}",
-                fix="let a further region follow the store",
+                part=region.code, region=region.code, outcome="read-only", rules=(self._copies.rule, _KEPT),
+                note=f"{self._copies.if_gone(failure)}: {_outlives(self._config)}", fix=self._copies.fix,
             )  # fmt: skip
         elif asked.in_vain:
             yield self._waiting(region, asked, failure)
@@ -124,8 +120,8 @@ class EdgeAnalyst:
         """Return what it means that some who are asked do not answer, or may not: one is waited for after the other."""
         note = f"what is not kept comes from {next(name for name, sure in asked.sources.items() if sure)}"
         rules: tuple[Basis, ...] = (_SPARE,)
-        if not asked.silent and any(self._may_be_gone(each, failure) for each in self._origins):
-            note, rules = f"if a store's server is among the lost, {note}", (_ONE_SERVER, _SPARE)
+        if not asked.silent and (gone := self._copies.if_gone(failure)):
+            note, rules = f"{gone}, {note}", (self._copies.rule, _SPARE)
         elif not asked.silent:
             note = f"if the shield's pod is among the lost, {note}"
         times = asked.in_vain
@@ -137,34 +133,33 @@ class EdgeAnalyst:
         sources: dict[str, bool] = {}
         silent = 0
         if self._shield is not None and self._shield.code != region.code:
-            first = self._nearest_first(self._shield)[:1]  # one that waits for its own is waited for no longer
+            # A shield that waits for its own is waited for no longer.
+            first = self._copies.nearest_first(self._shield.code)[:1]
             if self._reaches(region, self._shield, failure) and all(
-                self._reaches(self._shield, each, failure) for each in first
+                self._fetches(self._shield, each, failure) for each in first
             ):
-                shaken = any(self._may_be_gone(each, failure) for each in (self._shield, *first))
-                sources[f"the shield in {self._shield.code}"] = not shaken
+                shaken = bool({each.name for each in self._shield.full} & (failure.lost | failure.nodes))
+                doubtful = any(self._copies.fate(each, failure) == "doubtful" for each in first)
+                sources[f"the shield in {self._shield.code}"] = not (shaken or doubtful)
             else:
                 silent += 1
-        for each in self._nearest_first(region):
-            if self._reaches(region, each, failure):
-                sources[each.code] = not self._may_be_gone(each, failure)
+        for each in self._copies.nearest_first(region.code):
+            if self._fetches(region, each, failure):
+                sources[self._copies.called(each)] = self._copies.fate(each, failure) == "there"
             else:
                 silent += 1
-        if not self._origins:
-            sources["the store"] = True  # a provider's
+        if not self._copies.regions:
+            sources["the store"] = True  # a provider's, in none of our regions
         return _Asked(sources, silent)
 
-    def _nearest_first(self, region: EstateRegion) -> list[EstateRegion]:
-        order = self._order[region.code] if self._origins else ()
-        return [each for code in order for each in self._origins if each.code == code]
+    def _fetches(self, region: EstateRegion, copy: EstateRegion, failure: PlatformFailure) -> bool:
+        """Return whether a copy is there for a region; to a provider's lead no links of the platform."""
+        cut = self._copies.run_here and frozenset((region.code, copy.code)) in failure.cut
+        return not cut and self._copies.fate(copy, failure) != "gone"
 
     def _reaches(self, region: EstateRegion, other: EstateRegion, failure: PlatformFailure) -> bool:
         gone = {each.name for each in other.full} <= failure.lost
         return not gone and frozenset((region.code, other.code)) not in failure.cut
-
-    def _may_be_gone(self, region: EstateRegion, failure: PlatformFailure) -> bool:
-        """Return whether a region's one server, or the pod that is asked there, may stand where something fails."""
-        return bool({each.name for each in region.full} & (failure.lost | failure.nodes))
 
     def findings(self) -> Iterator[Finding]:
         """Yield classes that are gone with their origin, though nobody need notice."""
@@ -172,21 +167,20 @@ class EdgeAnalyst:
 
 
 class ProviderAnalyst:
-    """Answers for a provider's edge: only the copies of a store that runs here can be lost to it."""
+    """Answers for a provider's edge: only the copies of its store can be lost to it."""
 
     def __init__(self, config: EdgeConfig, estate: Estate) -> None:
         """Look at where its origins are."""
         self._config = config
         store = estate.component(config.store)
-        own = config.enabled and store is not None and getattr(store, "provider", "") == SELF_HOSTED
-        found = outside_origins(config, store, estate) if own else ()
+        found = outside_origins(config, store, estate) if config.enabled and store is not None else ()
         asked = [each.name for each in found[: config.renderer.origins_asked(len(found))]]
-        self._origins = tuple(region for code in asked if (region := estate.region(code)) is not None)
+        self._copies = StoreCopies(store, estate, only=asked)
 
     @property
     def footprint(self) -> Footprint:
-        """Every datacenter with a copy of its store."""
-        return Footprint(datacenters=frozenset(each.name for region in self._origins for each in region.full))
+        """Every datacenter with which a copy of its store may go."""
+        return Footprint(datacenters=self._copies.datacenters)
 
     @property
     def pods(self) -> Mapping[str, str]:
@@ -196,22 +190,30 @@ class ProviderAnalyst:
     @property
     def parts(self) -> int:
         """One for all regions, where anything of the platform can be lost to it."""
-        return 1 if self._origins else 0
+        return 1 if self._copies.datacenters else 0
 
     def impact(self, failure: PlatformFailure) -> FailureImpact:
         """Return what it does to what the edge fetches from."""
         return FailureImpact(tuple(self._effects(failure)))
 
     def _effects(self, failure: PlatformFailure) -> Iterator[Effect]:
-        left = [each for each in self._origins if not {dc.name for dc in each.full} <= failure.lost]
+        fates = {each: self._copies.fate(each, failure) for each in self._copies.regions}
+        sure = [each for each, fate in fates.items() if fate == "there"]
+        if len(sure) == len(fates):
+            return
         part = self._config.renderer.called
-        if self._origins and not left:
+        case = self._copies.if_gone(failure) if "doubtful" in fates.values() else ""
+        if sure:
+            note = f"what is not kept comes from {self._copies.called(sure[0])}"
+            rules = (self._copies.rule, _ELSEWHERE) if case else (_ELSEWHERE,)
+            yield Effect(part=part, note=f"{case}, {note}" if case else note, rules=rules)
+        else:
+            note = _outlives(self._config)
             yield Effect(
-                part=part, outcome="read-only", note=_outlives(self._config), rules=(_KEPT, _ELSEWHERE),
-                fix="take a store of a provider, or one with a further region",
+                part=part, outcome="read-only", note=f"{case}: {note}" if case else note,
+                rules=(*((self._copies.rule,) if case else ()), _KEPT, _ELSEWHERE),
+                fix="take a store of a provider, or one with a further region" if self._copies.run_here else "",
             )  # fmt: skip
-        elif len(left) < len(self._origins):
-            yield Effect(part=part, note=f"what is not kept comes from {left[0].code}", rules=(_ELSEWHERE,))
 
     def findings(self) -> Iterator[Finding]:
         """Yield classes that are gone with their origin, though nobody need notice."""

@@ -54,6 +54,18 @@ def _kept_in(config: ObjectStoreConfig, region: EstateRegion) -> str:
             return ""
 
 
+def if_lost(config: ObjectStoreConfig, region: EstateRegion) -> str:
+    """Return the words of the case in which the copy of a lost region is lost with it."""
+    if config.provider in _OWN:
+        return f"if the servers of {config.provider} are in {region.code} and lost with it"
+    return f"if it is {_kept_in(config, region)} of {config.provider} itself that is lost"
+
+
+def whose_region(config: ObjectStoreConfig) -> Basis:
+    """Return why it may be."""
+    return _STANDS_SOMEWHERE if config.provider in _OWN else _ONE_REGION
+
+
 class ProviderAnalyst:
     """Answers for a provider's store: it goes on, unless a lost region is the very one that keeps it."""
 
@@ -112,12 +124,10 @@ class ProviderAnalyst:
 
     @property
     def _basis(self) -> Basis:
-        return _STANDS_SOMEWHERE if self._config.provider in _OWN else _ONE_REGION
+        return whose_region(self._config)
 
     def _if(self, region: EstateRegion) -> str:
-        if self._config.provider in _OWN:
-            return f"if the servers of {self._config.provider} are in {region.code} and lost with it"
-        return f"if it is {_kept_in(self._config, region)} of {self._config.provider} itself that is lost"
+        return if_lost(self._config, region)
 
     def findings(self) -> Iterator[Finding]:
         """Yield that what fails at the provider is nothing that is looked at."""
