@@ -213,6 +213,7 @@ CASES: dict[str, tuple[bytes, list[int]]] = {
     "a percent sign before letters": (get(b"/v1/route?preferred=%zz"), [400]),
     "bad UTF-8 in the path": (get(b"/%ff"), [400]),
     "bad UTF-8 in the query": (get(b"/v1/route?preferred=%c3%28"), [400]),
+    "a parameter twice": (get(b"/v1/route?preferred=a&%70referred=b"), [400]),
     "overlong UTF-8": (get(b"/%c0%af"), [400]),
     "half a surrogate": (get(b"/%ed%a0%80"), [400]),
     "an encoded NUL": (get(b"/%00"), [400]),

@@ -184,7 +184,8 @@ def test_a_drain_that_bleeds_takes_fewer_and_fewer_and_is_hard_from_its_deadline
         told.append((drain["mode"], drain["share"], drain["deadline_in_secs"]))
 
     assert told == [("soft", 1.0, 300.0), ("soft", 0.5, 250.0), ("soft", 0.0, 200.0), ("hard", 0.0, 0.0)]
-    assert region(bench, EAST)["drain"]["done"]
+    drain = region(bench, EAST)["drain"]
+    assert (drain["done"], drain["empty"]) == (True, False)  # nobody said that all are gone
 
 
 def test_a_drain_says_how_long_it_will_take(bench: Bench) -> None:
@@ -194,6 +195,32 @@ def test_a_drain_says_how_long_it_will_take(bench: Bench) -> None:
         bench.now += 10
 
     assert region(bench, EAST)["drain"]["remaining_secs"] == 30.0
+
+
+def test_a_drain_is_empty_once_a_report_since_its_begin_has_nobody(bench: Bench) -> None:
+    def says(players: int) -> None:
+        bench.order("PUT", f"/v1/regions/{EAST}/load", {"players": players})
+        bench.now += 31
+
+    def goes() -> tuple[bool, bool]:
+        drain = region(bench, EAST)["drain"]
+        return drain["done"], drain["empty"]
+
+    says(0)
+    bench.order("POST", f"/v1/regions/{EAST}/drain", {"deadline_secs": 60})
+    begun = goes()
+    says(600)
+    says(600)
+    overdue = goes()
+    says(0)
+
+    assert (begun, overdue, goes()) == ((False, False), (True, False), (True, True))
+
+
+def test_a_lease_is_a_day_at_most(bench: Bench) -> None:
+    answer = bench.order("POST", "/v1/reservations", {"region": EAST, "lease_secs": 86_401})
+
+    assert (answer.status, answer.json["errors"][0]["at"]) == (400, "$.lease_secs")
 
 
 def test_a_place_is_kept_until_it_is_given_back_or_its_lease_ends(bench: Bench) -> None:

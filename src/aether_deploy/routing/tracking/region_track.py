@@ -168,12 +168,15 @@ class RegionTrack:
         return math.inf if self.standing.recovered_at is None else now - self.standing.recovered_at
 
     def is_drained(self, now: float) -> bool:
-        """Return whether a drain is done: a report since its begin has nobody, or its deadline has passed."""
+        """Return whether a drain is done: it has emptied the region, or its deadline has passed."""
+        return bool(self.drains) and (self.is_emptied(now) or now >= self._deadline)
+
+    def is_emptied(self, now: float) -> bool:
+        """Return whether a report since the begin of a drain has nobody."""
         if not self.drains:
             return False
         report, since = self.book.report, min(drain.since for drain in self.drains)
-        is_empty = report is not None and report.at >= since and self.book.players(now) == 0
-        return is_empty or now >= self._deadline
+        return report is not None and report.at >= since and self.book.players(now) == 0
 
     def drained_at(self, now: float) -> float | None:
         """Return when a drain will be done as it goes, seconds; None where there is none, or nothing tells."""

@@ -20,8 +20,11 @@ class DrainStatus(msgspec.Struct, frozen=True, kw_only=True):
         share: Share of new players that it still takes, 1 to 0.
         since_secs: How long it goes on, seconds.
         deadline_in_secs: When it is over whoever is left, seconds from now; None where nobody set a time.
-        done: Nobody is left, or its deadline has passed.
-        remaining_secs: How long it will take as players leave, seconds; None where nothing tells.
+        done: Nobody is left, or its deadline has passed: who is left then is not waited for.
+        empty: Nobody is left, as a report since its begin says that is not too old to count: no session ends with the
+            region.
+        remaining_secs: How long until it is done as players leave, and to its deadline at most, seconds; None where
+            neither is known.
     """
 
     by: Literal["order", "description", "both"]
@@ -30,6 +33,7 @@ class DrainStatus(msgspec.Struct, frozen=True, kw_only=True):
     since_secs: float
     deadline_in_secs: float | None
     done: bool
+    empty: bool
     remaining_secs: float | None
 
 
@@ -111,6 +115,7 @@ def _drain(track: RegionTrack, view: RegionView, now: float) -> DrainStatus:
         since_secs=round(now - min(drain.since for drain in drains), 3),
         deadline_in_secs=round(min(deadlines), 3) if deadlines else None,
         done=track.is_drained(now),
+        empty=track.is_emptied(now),
         remaining_secs=None if done_at is None else round(done_at - now, 1),
     )
 

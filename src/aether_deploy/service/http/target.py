@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from aether_deploy.problems import shown
 from aether_deploy.service.http.grammar import ABSOLUTE_FORM, ORIGIN_FORM
 from aether_deploy.service.http.refusal import Refusal
 
@@ -25,8 +26,8 @@ def split_target(target: bytes) -> tuple[str, Mapping[str, str]]:
     """Return the decoded path and query of a target that ``check_form`` let through.
 
     Raises:
-        Refusal: A percent sign without two hexadecimal digits, text that is no UTF-8, an encoded NUL, or an encoded
-            slash in the path, which would be another path after decoding.
+        Refusal: A percent sign without two hexadecimal digits, text that is no UTF-8, an encoded NUL, an encoded slash
+            in the path, which would be another path after decoding, or a parameter that is said twice.
     """
     absolute = ABSOLUTE_FORM.fullmatch(target)
     local = absolute[2] if absolute else target
@@ -40,8 +41,10 @@ def _fields(query: bytes) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for pair in query.split(b"&"):
         if pair:
-            name, _, value = pair.replace(b"+", b" ").partition(b"=")
-            found[_decoded(name)] = _decoded(value)
+            name, _, value = (_decoded(each) for each in pair.replace(b"+", b" ").partition(b"="))
+            if name in found:
+                raise Refusal(400, f"the query says {shown(name)} twice")
+            found[name] = value
     return found
 
 

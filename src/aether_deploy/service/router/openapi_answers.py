@@ -184,6 +184,7 @@ ANSWERS: dict[str, Any] = {
             "since_secs": _SECS,
             "deadline_in_secs": _or_null(_SECS),
             "done": _TRUTH,
+            "empty": _TRUTH,
             "remaining_secs": _or_null(_SECS),
         }
     ),

@@ -18,6 +18,7 @@ from aether_deploy.routing.view import Position
 Milliseconds = Annotated[float, NumberRule(ge=0, le=600_000)]
 Percent = Annotated[float, NumberRule(ge=0, le=100)]
 Wait = Annotated[float, NumberRule(ge=0, le=86_400)]
+Lease = Annotated[int, WholeRule(ge=1, le=86_400)]
 Players = Annotated[int, WholeRule(ge=0, le=100_000_000)]
 PlacePlayers = Annotated[int, WholeRule(ge=1, le=1_000_000)]
 Samples = Annotated[int, WholeRule(ge=0, le=1_000_000)]
@@ -157,7 +158,7 @@ class ReservationOrder(Config):
 
     region: DnsLabel
     players: PlacePlayers = 1
-    lease_secs: PositiveSeconds | None = None
+    lease_secs: Lease | None = None
 
 
 QUERY = ("player", "preferred", "lat", "lon", "sticky", "joining", "build", "residency", "waited_secs")
