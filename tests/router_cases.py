@@ -112,6 +112,12 @@ class Bench:
                 self.live.observe(code, Probed(outcome, 0.01, f"said to be {outcome}"))
         return self
 
+    def self_check(self, *outcomes: Outcome, url: str = "https://status.example.com/") -> Self:
+        """Let what the router checks itself by bring something, once for each outcome."""
+        for outcome in outcomes:
+            self.live.self_check(url, Probed(outcome, 0.01, f"said to be {outcome}"))
+        return self
+
     def reload(self, values: Mapping[str, Any], keys: SigningKeys | None = None) -> None:
         """Let the router be told something else."""
         self.live.go_on_by(self.live.prepare(RouterConfig.from_values(values), keys))

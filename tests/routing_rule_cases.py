@@ -168,6 +168,18 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         {"preferred": "us"},
         "failover eu fail_open: no region is healthy",
     ),
+    "failing open is for when no region is heard, and a drained one is": (
+        "open",
+        {"us": DOWN, "eu": HARD, "ap": DOWN},
+        {"preferred": "eu"},
+        "NoHealthyRegionError: none of 3 regions may take the player: us is unhealthy, eu is drained, ap is unhealthy",
+    ),
+    "failing open for him says that others are healthy": (
+        "open residency",
+        {"eu": DOWN, "ap": DOWN},
+        {"preferred": "us", "residency": "law"},
+        "failover eu fail_open: no region that is open to the player is healthy",
+    ),
     "failing open keeps residency": (
         "open residency",
         {"us": DOWN, "eu": DOWN, "ap": DOWN},

@@ -383,6 +383,26 @@ def test_regions_are_told_with_what_probes_brought(bench: Bench) -> None:
     assert east["probe"] == {"outcome": "not_ready", "detail": "said to be not_ready", "took_ms": 10.0, "age_secs": 0.0}
 
 
+def test_the_self_check_is_told_with_the_regions_and_noted_as_it_turns(bench: Bench) -> None:
+    none = bench.ask("/v1/regions").json["self_check"]
+    bench.self_check("refused", "refused", "ready", "not_ready", "timeout")
+    bench.now += 1.5
+    told = bench.ask("/v1/regions").json["self_check"]
+    bench.live.forget_self_check()
+    bench.self_check("timeout", url="tcp://1.1.1.1:53")
+    bench.journal.close()
+    noted = [line for line in map(json.loads, bench.said.lines.splitlines()) if line["event"] == "self_check"]
+
+    assert none is None
+    assert told == {"outcome": "timeout", "detail": "said to be timeout", "took_ms": 10.0, "age_secs": 1.5}
+    assert [(line["url"][:5], line["level"], line["answers"], line.get("means", "")[:16]) for line in noted] == [
+        ("https", "warning", False, "it never answere"),
+        ("https", "info", True, ""),
+        ("https", "warning", False, "if half of the r"),
+        ("tcp:/", "warning", False, "it never answere"),
+    ]
+
+
 def test_a_router_is_ready_once_every_region_was_probed_and_while_probes_are_young() -> None:
     bench = Bench()
     none = bench.ask("/readyz")

@@ -141,7 +141,7 @@ def asked(bench: Bench) -> Iterator[tuple[str, str, Answer]]:
     yield from orders(TOKEN)
     bench.now += 4
     yield from everything()
-    bench.probe("not_ready", WEST).probe("ready", WEST, times=2)
+    bench.probe("not_ready", WEST).probe("ready", WEST, times=2).self_check("refused")
     yield from everything()
     yield ask("DELETE", "/v1/regions/{code}/drain", f"/v1/regions/{EAST}/drain")
     yield ask("DELETE", "/v1/regions/{code}/drain", "/v1/regions/mars-1/drain")
@@ -282,6 +282,20 @@ def test_metrics_say_what_happened() -> None:
     ):
         assert f"{line}\n" in text
     assert 'load_ratio{region="eu-west-1"}' not in text
+
+
+def test_metrics_tell_how_the_self_check_is() -> None:
+    bench = Bench()
+    unasked = bench.ask("/metrics").body.decode()
+    silent = bench.self_check("ready", "timeout", "timeout").ask("/metrics").body.decode()
+    heard = bench.self_check("not_ready").ask("/metrics").body.decode()
+    bench.live.forget_self_check()
+
+    assert 'aether_router_self_checks_total{outcome="timeout"} 0\n' in unasked
+    assert 'aether_router_self_checks_total{outcome="timeout"} 2\n' in silent
+    assert "aether_router_self_check_answers 0\n" in silent
+    assert "aether_router_self_check_answers 1\n" in heard
+    assert "self_check_answers" not in unasked + bench.ask("/metrics").body.decode()
 
 
 def test_a_reason_is_counted_by_its_code_alone() -> None:

@@ -18,8 +18,11 @@ from tests.router_cases import (
     FakeRegion,
     RouterProcess,
     config_values,
+    dead_port,
     fake_regions,
+    serve,
     until,
+    write,
     write_config,
 )
 
@@ -143,6 +146,21 @@ def _recent(page: Any) -> list[list[str]]:
         "[...document.querySelectorAll('#recent tr')].map(row => [...row.children].map(each => each.innerText))"
     )
     return rows
+
+
+@pytest.mark.real
+def test_a_self_check_that_does_not_answer_is_shown(
+    browser: Any, tmp_path: Path, regions: dict[str, FakeRegion], router: RouterProcess
+) -> None:
+    url = f"http://localhost:{dead_port()}/"
+    with serve(tmp_path, write(tmp_path, regions, self_check=url)) as blinded:
+        blinded.heard("self_check", answers=False)
+        silent = opened(browser, blinded)
+        silent.wait_for_selector("#self-check", state="visible")
+        told = silent.inner_text("#self-check")
+
+    assert told == "What this router checks itself by does not answer: connection refused."
+    assert opened(browser, router).is_hidden("#self-check")
 
 
 @pytest.mark.real

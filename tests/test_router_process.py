@@ -105,16 +105,53 @@ def test_a_router_that_sees_nothing_at_all_keeps_what_it_knew(
     policy = IMPATIENT if options else {**IMPATIENT, "self_check": url}
     with serve(tmp_path, write(tmp_path, regions, **policy), *options) as router:
         until(lambda: set(healths(router).values()) == {"healthy"})
+        router.heard("self_check", answers=True, url=url)
         for each in (outside, *regions.values()):
             each.status = None
         until(lambda: router.ask("GET", "/v1/regions").json["stale"])
         blind = _told(router)
+        silent = router.heard("self_check", answers=False)
         for each in (outside, *regions.values()):
             each.status = 200
         until(lambda: _told(router) == (EAST, False))
     outside.close()
 
     assert blind == (EAST, True)
+    assert silent["means"] == "if half of the regions are silent too, they stay as they were"
+
+
+def test_a_self_check_that_never_answers_is_told_at_once_and_keeps_no_dead_region(
+    tmp_path: Path, regions: dict[str, FakeRegion]
+) -> None:
+    url = f"http://localhost:{dead_port()}/"
+    with serve(tmp_path, write(tmp_path, regions, **IMPATIENT, self_check=url)) as router:
+        told = router.heard("self_check")
+        until(lambda: set(healths(router).values()) == {"healthy"})
+        regions[EAST].status = regions[WEST].status = None
+        until(lambda: _told(router) == (SOUTH, False))
+
+    assert (told["level"], told["url"], told["answers"]) == ("warning", url, False)
+    assert told["detail"] == "connection refused"
+    assert told["means"] == "it never answered, so it proves nothing: regions that fall silent are taken for dead"
+    assert [line["event"] for line in router.lines].count("self_check") == 1
+    assert not any(line.get("what") == "stale" for line in router.lines)
+
+
+def test_a_router_that_is_given_nothing_to_ask_says_so_as_it_begins(
+    tmp_path: Path, regions: dict[str, FakeRegion]
+) -> None:
+    config = write(tmp_path, {EAST: regions[EAST]})
+    with serve(tmp_path, config) as router:
+        some = router.lines[0]
+        write(tmp_path, {})
+        router.process.send_signal(signal.SIGHUP)
+        none = router.heard("reloaded")
+
+    assert (some["unasked"], none["unasked"]) == ([WEST, SOUTH], [EAST, WEST, SOUTH])
+    assert some["notes"][-1] == (
+        "nobody asks how eu-west-1, ap-south-1 is, so it counts as healthy whatever happens: "
+        "name routing.entry in the description, or give each region a probe"
+    )
 
 
 def _told(router: RouterProcess) -> tuple[str | None, bool | None]:
@@ -132,7 +169,7 @@ def test_a_self_check_that_a_reload_brings_is_asked_and_one_that_it_takes_away_k
         until(lambda: set(healths(router).values()) == {"healthy"})
         write(tmp_path, regions, **IMPATIENT, self_check=outside.url.replace("127.0.0.1", "localhost"))
         router.process.send_signal(signal.SIGHUP)
-        until(lambda: outside.asked)
+        router.heard("self_check", answers=True)
         for each in (outside, *regions.values()):
             each.status = None
         until(lambda: router.ask("GET", "/v1/regions").json["stale"])

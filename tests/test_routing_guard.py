@@ -11,13 +11,18 @@ from aether_deploy.routing.view import Health
 FALL = 3
 
 
-def tracker(codes: str = "abcd", healthy: str | None = None, unprobed: str = "") -> RegionTracker:
+def tracker(
+    codes: str = "abcd", healthy: str | None = None, unprobed: str = "", *, answered: bool = True
+) -> RegionTracker:
+    """Return a tracker of regions that answered once, as what it checks itself by did, unless told otherwise."""
     regions = [RouterRegion(code=code, probe=f"http://{code}.example/") for code in codes]
     regions += [RouterRegion(code=code) for code in unprobed]
     config = RouterConfig(regions=regions, damping=DampingPolicy(), failback=FailbackPolicy())
     tracked = RegionTracker(config, now=0.0)
     for code in codes if healthy is None else healthy:
         tracked.observe(code, "ready", 0.0)
+    if answered:
+        tracked.self_check(True, 0.0)
     return tracked
 
 
@@ -48,10 +53,36 @@ def test_a_world_that_is_down_is_believed_where_the_router_sees() -> None:
 
 
 def test_a_router_that_never_checks_itself_is_taken_to_see() -> None:
-    tracked = tracker()
+    tracked = tracker(answered=False)
     fall(tracked, "abcd", 10.0)
 
     assert healths(tracked, 10.0) == "UUUU"
+
+
+def test_a_self_check_that_never_answered_proves_nothing() -> None:
+    tracked = tracker(answered=False)
+    counts = [tracked.self_check(False, float(now)) for now in range(10)]
+    fall(tracked, "abcd", 10.0)
+
+    assert (counts, healths(tracked, 10.0)) == ([False] * 10, "UUUU")
+
+
+def test_another_self_check_has_to_answer_first_as_well() -> None:
+    tracked = tracker()
+    tracked.self_check(None, 8.0)
+    counts = tracked.self_check(False, 9.0)
+    fall(tracked, "abcd", 10.0)
+
+    assert (counts, healths(tracked, 10.0)) == (False, "UUUU")
+
+
+def test_a_self_check_that_answered_counts_under_another_configuration() -> None:
+    tracked = tracker()
+    other = tracked.reconfigured(tracked.config, 8.0)
+    counts = other.self_check(False, 9.0)
+    fall(other, "abcd", 10.0)
+
+    assert (counts, healths(other, 10.0)) == (True, "HHHH!")
 
 
 def test_a_blind_router_keeps_what_it_knew() -> None:
@@ -131,6 +162,47 @@ def test_the_first_to_fall_is_taken_back_with_the_others() -> None:
     fall(tracked, "b", 12.0)
 
     assert (alone, healths(tracked, 12.0)) == ("UHHH", "HHHH!")
+
+
+def test_the_first_to_fall_is_kept_at_once_where_the_others_are_silent_too() -> None:
+    tracked = tracker()
+    tracked.self_check(False, 9.0)
+    probe(tracked, "b", 9.5)
+    fall(tracked, "a", 10.0)
+
+    assert healths(tracked, 10.0) == "HHHH!"
+
+
+def test_a_silence_that_ended_before_the_first_fell_does_not_count() -> None:
+    tracked = tracker()
+    tracked.self_check(False, 9.0)
+    probe(tracked, "bcd", 9.0)
+    probe(tracked, "bcd", 9.5, "ready")
+    fall(tracked, "a", 10.0)
+
+    assert healths(tracked, 10.0) == "UHHH"
+
+
+def test_those_that_were_never_healthy_do_not_count_as_silent() -> None:
+    tracked = tracker("abc", healthy="ab")
+    fall(tracked, "c", 5.0)
+    tracked.self_check(False, 9.0)
+    fall(tracked, "a", 10.0)
+
+    assert healths(tracked, 10.0) == "UHU"
+
+
+def test_who_was_kept_for_a_silence_by_chance_falls_once_the_other_answers() -> None:
+    tracked = tracker("ab")
+    tracked.self_check(False, 9.0)
+    probe(tracked, "b", 9.5)
+    fall(tracked, "a", 10.0)
+    kept = healths(tracked, 10.0)
+    probe(tracked, "b", 10.5, "ready")
+    afresh = healths(tracked, 10.5)
+    fall(tracked, "a", 13.0)
+
+    assert (kept, afresh, healths(tracked, 13.0)) == ("HH!", "HH", "UH")
 
 
 def test_who_was_down_before_stays_down() -> None:

@@ -109,7 +109,7 @@ class RouterConfig(RoutingPolicy):
         homes: Where else players are at home. They are sent to the closest region by its ``links``, or its place.
         health: When regions are healthy.
         self_check: What the router asks to tell whether its own network works, outside of all regions: while that is
-            silent too, regions that fall silent together stay as they were.
+            silent, and answered before, regions that are silent together stay as they were.
         drain: Regions that are being emptied, and how, whatever orders say; a stricter order counts.
     """
 

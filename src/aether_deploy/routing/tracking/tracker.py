@@ -64,24 +64,31 @@ class RegionTracker:
         track, steady = self._track(code), self._clock.advance(now)
         if track.region.probe is None:
             return False
-        self._guard.heard(code, outcome)
         was = track.standing.health.state
+        self._guard.heard(code, outcome, was_healthy=was == "healthy")
         if self._guard.ends():
             self._recount()
         if outcome not in SILENCES or not self._guard.blind:
             self._see(track, outcome, steady)
         return track.standing.health.state != was
 
-    def self_check(self, ok: bool, now: float) -> None:
+    def self_check(self, answers: bool | None, now: float) -> bool:
         """Take whether the router reached what it checks its own network by.
 
-        A router that never asks is taken to see.
+        Args:
+            answers: Whether it did; None: from now on nothing is asked, or something else.
+            now: The time, seconds.
+
+        Returns:
+            Whether its silence counts now: it answered before. A router that never asks, or never was answered, is
+            taken to see.
         """
         steady = self._clock.advance(now)
-        self._guard.self_check_fails = not ok
+        self._guard.checked(answers)
         if self._guard.ends():
             self._recount()
         self._guard_begins(steady)
+        return self._guard.self_check_fails
 
     def report_load(
         self, code: str, *, players: int, capacity: int | None = None, builds: Iterable[str] = (), now: float

@@ -11,6 +11,7 @@ from aether_deploy.routing.decision.candidates import table_of
 from aether_deploy.routing.decision_log import LoggedAnswer
 from aether_deploy.routing.request import RouteRequest
 from aether_deploy.routing.router_config import RouterConfig
+from aether_deploy.routing.tracking.health import SILENCES
 from aether_deploy.routing.tracking.status import RegionStatus
 from aether_deploy.routing.tracking.tracker import RegionTracker
 from aether_deploy.routing.view import RoutingView
@@ -28,6 +29,8 @@ from aether_deploy.service.router.stickiness import TokenReader
 from aether_deploy.service.router.telling import Known, tell_changes
 
 STALE_INTERVALS = 3
+_COUNTS = "if half of the regions are silent too, they stay as they were"
+_PROVES_NOTHING = "it never answered, so it proves nothing: regions that fall silent are taken for dead"
 
 
 class Prepared(NamedTuple):
@@ -51,6 +54,7 @@ class LiveRouter:
         view: What it knows.
         ready: Answers that are known before anybody asks, by target; replaced as a whole.
         counts: What it counted.
+        checked: When it last asked what it checks itself by, and what came of that; None where it asks nothing.
         feed: Who listens.
         changed: Called after each change, so that who waits for the next one looks again.
     """
@@ -81,6 +85,7 @@ class LiveRouter:
         self.counts, self.feed, self.recent = Counts(), Feed(), RecentDecisions()
         self.changed: Callable[[], None] = lambda: None
         self.probed: dict[str, tuple[float, Probed]] = {}
+        self.checked: tuple[float, Probed] | None = None
         self.ready: dict[bytes, bytes] = {}
         self._ready: dict[bytes, ReadyAnswer] = {}
         self._asked: dict[bytes, int] = {}
@@ -135,12 +140,27 @@ class LiveRouter:
         self._tracker.observe(code, probed.outcome, now)
         self.refresh()
 
-    def self_check(self, probed: Probed | None) -> None:
-        """Take whether the router reached what it checks its own network by; None: there is nothing to reach any more.
+    def self_check(self, url: str, probed: Probed) -> None:
+        """Take what came of asking the URL that the router checks its own network by.
 
-        A router that asks nothing is taken to see.
+        It is noted the first time, and whenever it turns: one that nobody is told of could be silent for ever, and the
+        router would take a world that is down for itself.
         """
-        self._tracker.self_check(probed is None or probed.outcome in ("ready", "not_ready"), self.now)
+        before, self.checked = self.checked, (self.now, probed)
+        self.counts.self_checks[probed.outcome] += 1
+        answers = _answers(probed)
+        counts = self._tracker.self_check(answers, self.now)
+        if before is None or _answers(before[1]) != answers:
+            means = _COUNTS if counts else _PROVES_NOTHING
+            more = {} if answers else {"means": means}
+            level: Level = "info" if answers else "warning"
+            self.journal.say("self_check", level, url=url, answers=answers, detail=probed.detail, **more)
+        self.refresh()
+
+    def forget_self_check(self) -> None:
+        """Forget what came of it: from now on nothing is asked, or something else."""
+        self.checked = None
+        self._tracker.self_check(None, self.now)
         self.refresh()
 
     def order(self, act: Callable[[RegionTracker, float], Any]) -> Any:
@@ -224,10 +244,16 @@ class LiveRouter:
         """Return what a new listener is told: everything that is known."""
         return event("snapshot", self.snapshot(), epoch=self.view.epoch)
 
+    @property
+    def unasked(self) -> list[str]:
+        """Regions that nobody asks how they are: they are healthy, and the router is ready, whatever happens."""
+        return [region.code for region in self.config.regions if region.probe is None]
+
     def summary(self) -> dict[str, object]:
         """Return what the router goes by, in short."""
         return {
             "regions": [region.code for region in self.config.regions],
+            "unasked": self.unasked,
             "epoch": self.view.epoch,
             "signs_with": None if self.keys is None else self.keys.key_id,
         }
@@ -243,6 +269,9 @@ class LiveRouter:
         }
         if age is not None:
             gauges["snapshot_age_seconds"] = "Age of the oldest probe.", age
+        if self.checked is not None:
+            words = "Whether what the router checks itself by answered the last time."
+            gauges["self_check_answers"] = words, _answers(self.checked[1])
         if self._decisions is not None:
             gauges["decisions_not_logged"] = "Decisions that the log does not hold.", self._decisions.dropped
         return gauges
@@ -266,7 +295,8 @@ class LiveRouter:
         now = self.now
         statuses = [self._tracker.status(region.code, now) for region in view.regions]
         probed = {code: (now - at, probed) for code, (at, probed) in self.probed.items()}
-        return Known(self.config, view, statuses, probed, self.recent.last())
+        checked = None if self.checked is None else (now - self.checked[0], self.checked[1])
+        return Known(self.config, view, statuses, probed, self.recent.last(), checked)
 
     def _prepare(self) -> None:
         self._take(ready_answers(self.answers, self.view))
@@ -297,3 +327,7 @@ class LiveRouter:
             self.recent.add(request.preferred, said, count)
             if self._decisions is not None:
                 self._decisions.decided(request, said, count=count)
+
+
+def _answers(probed: Probed) -> bool:
+    return probed.outcome not in SILENCES

@@ -26,6 +26,7 @@ class Counts:
         self.decisions: Counter[tuple[str, str, str]] = Counter()
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.reloads: Counter[str] = Counter()
+        self.self_checks: Counter[Outcome] = Counter()
         self.refused_admin = 0
         self.refused_tokens = 0
         self.shared_by_address = 0
@@ -87,6 +88,7 @@ def metrics_text(
     lines = [
         *_decisions(counts),
         *counts.probe_samples([region.code for region in regions]),
+        *_self_checks(counts),
         *_regions(regions),
         *(line for name, (words, value) in gauges.items() for line in _family(name, "gauge", words, [("", (), value)])),
         *_requests(counts),
@@ -107,6 +109,12 @@ def _decisions(counts: Counts) -> Iterator[str]:
         "Players without a name who were told a region while one took a share of players: their address decided.",
         [("", (), counts.shared_by_address)],
     )
+
+
+def _self_checks(counts: Counts) -> Iterator[str]:
+    samples: list[Sample] = [("", (("outcome", outcome),), counts.self_checks[outcome]) for outcome in OUTCOMES]
+    words = "Times that the router asked what it checks itself by, by what that brought."
+    yield from _family("self_checks_total", "counter", words, samples)
 
 
 def _requests(counts: Counts) -> Iterator[str]:

@@ -228,6 +228,7 @@ ANSWERS: dict[str, Any] = {
             "epoch": _WHOLE,
             "stale": _TRUTH,
             "snapshot_age_secs": _or_null(_SECS),
+            "self_check": _or_null({"$ref": "#/components/schemas/Probe"}),
             "load_limits": _or_null(_object({"soft_percent": _WHOLE, "hard_percent": _WHOLE})),
             "regions": _list("Region"),
             "matrix": {

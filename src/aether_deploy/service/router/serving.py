@@ -228,14 +228,15 @@ class _Life:
             self._live.tick()
 
     async def _check_self(self) -> None:
-        loop, number, asks = asyncio.get_running_loop(), 0, False
+        loop, number, asked = asyncio.get_running_loop(), 0, self._self_check
         while True:
             began, health, url = loop.time(), self._live.config.health, self._self_check
+            if url != asked:  # a reload took it away, or brought another
+                self._live.forget_self_check()
             if url is not None:
-                self._live.self_check(await self._prober.probe(target_of(url), within_secs=health.timeout_ms / 1000))
-            elif asks:  # a reload took it away
-                self._live.self_check(None)
-            asks = url is not None
+                probed = await self._prober.probe(target_of(url), within_secs=health.timeout_ms / 1000)
+                self._live.self_check(url, probed)
+            asked = url
             number += 1
             pause = health.interval_ms / 1000 * spread("", number)
             await asyncio.sleep(max(0.0, began + pause - loop.time()))
@@ -320,6 +321,11 @@ class _Life:
         if self._self_check is None:
             notes.append(
                 "a blind router cannot tell itself from a dead world: give self_check, or start with --self-check"
+            )
+        if unasked := self._live.unasked:
+            notes.append(
+                f"nobody asks how {', '.join(unasked)} is, so it counts as healthy whatever happens: "
+                "name routing.entry in the description, or give each region a probe"
             )
         listening = [f"{host}:{port}" for host, port in server.addresses]
         self._journal.say("listening", addresses=listening, port=server.port, notes=notes, **self._live.summary())

@@ -25,6 +25,7 @@ class Known(NamedTuple):
         statuses: How regions stand, in file order.
         probed: What the last probe of each region brought, and how long ago, seconds.
         recent: The last decisions.
+        checked: What came of the last self-check, and how long ago, seconds; None where nothing is asked.
     """
 
     config: RouterConfig
@@ -32,6 +33,7 @@ class Known(NamedTuple):
     statuses: Sequence[RegionStatus]
     probed: Mapping[str, tuple[float, Probed]]
     recent: Sequence[Mapping[str, Any]]
+    checked: tuple[float, Probed] | None = None
 
     def snapshot_age_secs(self) -> float | None:
         """Return the age of the oldest probe, seconds; None while a region is still to be probed for the first time."""
@@ -52,6 +54,7 @@ class Known(NamedTuple):
             "epoch": self.view.epoch,
             "stale": self.view.stale,
             "snapshot_age_secs": self.snapshot_age_secs(),
+            "self_check": None if self.checked is None else _probe_values(*self.checked),
             "load_limits": None
             if load is None
             else {"soft_percent": load.soft_percent, "hard_percent": load.hard_percent},

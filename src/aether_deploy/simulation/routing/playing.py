@@ -37,7 +37,7 @@ class Play:
     ) -> None:
         self.config, self.seed, self.rules, self.secs = config, seed, rules, secs
         self.chance, self.engine = Random(seed), Engine()
-        self.world, self.kept = World(config), frozenset[str]()
+        self.world, self.kept, self.answered = World(config), frozenset[str](), False
         self.skew = self.own = self.last_now = 0.0
         self.tracker = rules.tracker(config, now=0.0)
         self.judge = Judge(config, rules.decide, self._broken)
@@ -143,6 +143,7 @@ class Play:
         while True:
             ok = not (self.world.blind or self.world.target_lost)
             yield ANSWER_SECS if ok else policy.timeout_ms / 1000
+            self.answered = self.answered or ok
             self.tracker.self_check(ok, self._now())
             self._step()
             yield policy.interval_ms / 1000
@@ -245,8 +246,11 @@ class Play:
     def _sound(self) -> frozenset[str]:
         """Return the regions that have to be kept if the router turns blind now.
 
-        They are seen as healthy, and had not begun to fall silent themselves; fewer than two, or than half, are not.
+        They are seen as healthy, and had not begun to fall silent themselves; fewer than two, or than half, are not,
+        nor are any before the router's own target answered for the first time.
         """
+        if not self.answered:
+            return frozenset()
         probed = [site for site in self.world.sites.values() if site.region.probe is not None]
         fine = [site.region.code for site in probed if site.fine]
         sound = [
