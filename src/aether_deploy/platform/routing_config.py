@@ -64,7 +64,7 @@ class RoutingConfig(RoutingPolicy, dict=True):
         hostname: What players dial. Each region is ``{region}.<hostname>``, unless the entry has an ``endpoint``.
         health: How regions are asked.
         self_check: What the router asks to tell whether its own network works: a URL of http, https or tcp outside of
-            all regions. While that is silent too, regions that fall silent together stay as they were.
+            all regions. While that is silent, and answered before, regions that are silent together stay as they were.
         drain: Regions that are being emptied: ``soft`` takes nobody but those who return to their session, and new
             players only where no other region is left; ``hard`` takes nobody.
         service: The router, a workload named ``router`` in every region: its image, and whatever a service may say

@@ -5,7 +5,16 @@ from typing import NoReturn
 
 from aether_deploy.problems import NoCapacityError, NoHealthyRegionError
 from aether_deploy.routing.decision.candidates import CandidateTable, Standing, table_of
-from aether_deploy.routing.decision.eligibility import CONSTRAINTS, FULL, HARD, REASONS, RULES, UNHEALTHY
+from aether_deploy.routing.decision.eligibility import (
+    CONSTRAINTS,
+    FULL,
+    HARD,
+    NOT_ALLOWED,
+    REASONS,
+    RULES,
+    UNHEALTHY,
+    WRONG_BUILD,
+)
 from aether_deploy.routing.decision.ranking import ranking
 from aether_deploy.routing.decision.standing import standing_of
 from aether_deploy.routing.policy import RoutingPolicy
@@ -17,6 +26,7 @@ ALTERNATES = 3
 SHARES_TRIED = 4
 """Shares that an answer to everybody may have to do with: every way to be in or out of them is tried."""
 FAILED_OPEN = f"{FAIL_OPEN}: no region is healthy"
+FAILED_OPEN_FOR_HIM = f"{FAIL_OPEN}: no region that is open to the player is healthy"
 
 
 def decide_route(policy: RoutingPolicy, view: RoutingView, request: RouteRequest) -> Routed:
@@ -36,8 +46,9 @@ def decide_route(policy: RoutingPolicy, view: RoutingView, request: RouteRequest
     Returns:
         The decision: ``Primary`` if and only if the region is the preferred one. Equal arguments give equal answers,
         on every machine: a hash decides who belongs to a share of players. With ``on_none_healthy`` at ``fail_open``,
-        and where no healthy region is open to him, it is a ``Failover`` to the preferred region, healthy or not, or to
-        the closest; residency, builds, hard drains and hard limits of load hold even then.
+        and where every region that residency and builds leave him is unhealthy, it is a ``Failover`` to the preferred
+        one all the same, or to the closest; hard drains and hard limits of load hold even then. A healthy region that
+        only such a limit closes is heard, so the others are believed to be dead, and there is none for him.
 
     Raises:
         UnknownRegionError: A preferred region is not configured, and ``on_unknown`` is ``error``.
@@ -150,16 +161,19 @@ def _routed(
 
 
 def _without_a_region(table: CandidateTable, standing: Standing) -> Routed:
-    """Fail open where the policy says so and a region is open but for its health; else raise."""
+    """Fail open where the policy says so, none of his regions is healthy, and one is open but for that; else raise."""
     hard = [mask & HARD for mask in standing.masks]
-    if FULL in hard or table.policy.on_none_healthy == "error" or UNHEALTHY not in hard:
+    hears_his = any(not mask & (UNHEALTHY | WRONG_BUILD | NOT_ALLOWED) for mask in hard)
+    if hears_his or table.policy.on_none_healthy == "error" or UNHEALTHY not in hard:
         _refuse(table, standing, hard)
     keys = list(zip(standing.latencies, standing.means or standing.latencies, table.places, strict=True))
     open_to_him = [place for _, _, place in sorted(keys) if hard[place] == UNHEALTHY]
     if standing.place in open_to_him:
         open_to_him.remove(standing.place)
         open_to_him.insert(0, standing.place)
-    failover = Failover(region=table.codes[open_to_him[0]], reason=FAILED_OPEN)
+    hears_others = any(region.health == "healthy" for region in table.regions)
+    reason = FAILED_OPEN_FOR_HIM if hears_others else FAILED_OPEN
+    failover = Failover(region=table.codes[open_to_him[0]], reason=reason)
     return _routed(table, standing, failover, open_to_him[: 1 + ALTERNATES])
 
 
