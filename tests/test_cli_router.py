@@ -1,6 +1,7 @@
 """``router serve`` from a description and from what was rendered of one, and all that it refuses to begin with."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -223,6 +224,25 @@ def test_the_pod_that_is_rendered_is_a_router_that_runs(cli: CommandLine) -> Non
         code = router.end(signal.SIGTERM)
 
     assert (arguments[:2], health, code) == (["router", "serve"], 200, 0)
+
+
+def test_the_guide_brings_token_keys_and_log_into_the_pod(cli: CommandLine) -> None:
+    for page, names in (("routing", ["aether"]), ("router", ["pod", "log"])):
+        text = (ROOT / f"docs/{page}.md").read_text("utf-8")
+        for name in names:
+            found = re.search(rf"<!-- file: {name}.yaml -->\n```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+            assert found is not None
+            cli.write(f"{name}.yaml", found[1])
+
+    args = []
+    for files in (["aether.yaml", "pod.yaml"], ["aether.yaml", "pod.yaml", "log.yaml"]):
+        ended = cli("render", *files, "--set", "routing.self_check=tcp://status.example.com:443", "-o", "tree")
+        assert (ended.code, "warning" in ended.err) == (0, False)
+        path = cli.folder / "tree/prod/clusters/us/lobby-prod/router/deployment.yaml"
+        args.append(yaml.safe_load(path.read_text())["spec"]["template"]["spec"]["containers"][0]["args"])
+
+    assert "--signing-key-file" in args[0]
+    assert args[1] == [*args[0], "--decision-log", "/var/log/aether/decisions.jsonl"]
 
 
 def test_every_address_is_listened_on_where_none_is_named(tmp_path: Path) -> None:

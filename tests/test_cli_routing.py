@@ -8,6 +8,7 @@ import pytest
 from aether_deploy.cli.app import GROUPS
 from aether_deploy.cli.app import cli as group
 from aether_deploy.cli.routed import Options
+from aether_deploy.routing.decision_log import loss_line
 from aether_deploy.routing.view import Position
 from aether_deploy.routing.viewing import view_of
 from tests.cli_cases import CommandLine
@@ -145,6 +146,7 @@ def test_a_machine_is_told_all_of_a_decision(cli: CommandLine) -> None:
 
 def test_every_fault_of_the_options_is_told_at_once(cli: CommandLine) -> None:
     arguments = ["--down", "mars,us", "--load", "us", "--load", "eu=-1", "--load", "ap=1", "--load", "ap=2"]
+    arguments += ["--drain", "eu=hard", "--drain", "eu"]
     more = ["--drain", "us=later", "--position", "91,0", "--measured", "uss=4", "--residency", "eu-playes"]
 
     assert cli("route", *arguments, *more, "--sticky", "venus") == (
@@ -153,6 +155,7 @@ def test_every_fault_of_the_options_is_told_at_once(cli: CommandLine) -> None:
         "--load us: has no '='\n  fix: write REGION=PERCENT\n"
         "--load eu=-1: '-1' is no number from 0 to 10000\n  fix: write REGION=PERCENT\n"
         "--load ap=2: ap was said already\n  fix: say each region once\n"
+        "--drain eu: eu was said already\n  fix: say each region once\n"
         "--drain us=later: 'later' is no way to drain\n  fix: write soft or hard\n"
         "--down mars,us: no region is named 'mars'\n  fix: known are us, eu, ap\n"
         "--position 91,0: not on Earth: latitudes end at 90 degrees, longitudes at 180\n"
@@ -160,8 +163,44 @@ def test_every_fault_of_the_options_is_told_at_once(cli: CommandLine) -> None:
         "--measured uss=4: no region is named 'uss'\n  fix: did you mean 'us'?\n"
         "--sticky venus: no region has that name\n  fix: known are us, eu, ap\n"
         "--residency eu-playes: no residency rule has that name\n  fix: did you mean 'eu-players'?\n"
-        "9 problems\n",
+        "10 problems\n",
     )
+
+
+SLIP = "--preferred uss: warning: no region is named 'uss'\n  fix: did you mean 'us'?\n"
+HINTS = {
+    "a slip of a region": (["--preferred", "uss"], (0, "failover us preferred_unknown\n", SLIP)),
+    "a slip that is an error": (
+        ["--preferred", "uss", "--set", "routing.on_unknown=error"],
+        (1, "", SLIP + "error: no region is named 'uss'; known are us, eu, ap\n"),
+    ),
+    "a slip, quietly": (["--preferred", "uss", "-q"], (0, "failover us preferred_unknown\n", "")),
+    "a token without the rule": (
+        ["--sticky", "eu"],
+        (
+            0,
+            "primary us\n",
+            "--sticky eu: warning: the description has no routing.sticky, so he does not stay there, "
+            "but counts as one who returns\n  fix: set routing.sticky, or leave the option out\n",
+        ),
+    ),
+    "a token with the rule": (["--sticky", "eu", "--set", "routing.sticky={}"], (0, "primary eu\n", "")),
+    "a token beside a choice": (["--sticky", "eu", "--preferred", "us"], (0, "primary us\n", "")),
+}
+
+
+@pytest.mark.parametrize("case", HINTS)
+def test_what_a_router_bears_without_a_word_is_hinted_at(case: str, cli: CommandLine) -> None:
+    arguments, says = HINTS[case]
+
+    assert cli("route", *arguments) == says
+
+
+def test_a_machine_is_told_hints_as_warnings(cli: CommandLine) -> None:
+    answer = cli("route", "--preferred", "uss", "--json").answer
+
+    assert answer["ok"] is True
+    assert [(each["severity"], each["path"]) for each in answer["problems"]] == [("warning", "--preferred uss")]
 
 
 @pytest.mark.parametrize("text", ["1", "1,2,3", "a,b", ",", "1e1,2", "nan,0", "1,,2"])
@@ -309,6 +348,34 @@ def test_a_log_that_holds_nothing_is_2(cli: CommandLine, content: bytes | None) 
 
     assert (said.code, said.out) == (2, "")
     assert "fix: name a log that is there: what router serve --decision-log writes" in said.err
+
+
+NO_DECISION = {
+    "something else": (
+        b'{"hello": 1}',
+        "; line 1, which has no end, was left out",
+        "name a log that is there: what router serve --decision-log writes",
+    ),
+    "a router that nobody asked": (b"".join(log_of([3])[:2]), "", "name a log of a router that was asked"),
+    "only what was not logged": (
+        loss_line(3, at=1.0),
+        "",
+        "name a log that is there: what router serve --decision-log writes",
+    ),
+}
+
+
+@pytest.mark.parametrize("other", [[], ["--with", "aether.yaml"]], ids=["by its own rules", "by others"])
+@pytest.mark.parametrize("case", NO_DECISION)
+def test_a_log_without_a_decision_is_2(cli: CommandLine, case: str, other: list[str]) -> None:
+    content, more, fix = NO_DECISION[case]
+    (cli.folder / "decisions.jsonl").write_bytes(content)
+
+    assert cli("routing", "replay", "decisions.jsonl", *other) == (
+        2,
+        "",
+        f"decisions.jsonl: $: holds no decisions{more}\n  fix: {fix}\n1 problem in decisions.jsonl\n",
+    )
 
 
 def test_options_of_a_description_that_is_not_given_are_a_misuse(cli: CommandLine) -> None:

@@ -109,6 +109,28 @@ def test_an_unknown_region_cannot_be_lost(cli: CommandLine) -> None:
     )
 
 
+def test_faults_of_every_option_are_told_together(cli: CommandLine) -> None:
+    cli.write("bad.csv", "region,players\nuk,1\n")
+
+    assert cli("routing", "whatif", "--plot", "loss.gif", "--lose", "uss", "--players", "bad.csv") == (
+        2,
+        "",
+        "--plot loss.gif: ends with no format that is drawn\n  fix: name a file that ends with .html or .png\n"
+        "--lose uss: no region is named 'uss'\n  fix: did you mean 'us'?\n"
+        "bad.csv:2:1: region: is 'uk'; no region of the description\n  fix: known are us, eu, ap\n"
+        "3 problems in bad.csv\n",
+    )
+
+
+def test_players_are_counted_or_made_up_and_never_both(cli: CommandLine) -> None:
+    assert cli("routing", "whatif", "--players", "players.csv", "--fill", "60") == (
+        2,
+        "",
+        "error: --players and --fill both say who plays; give one or the other\n"
+        "  fix: see aether-deploy routing whatif --help\n",
+    )
+
+
 def test_a_machine_is_told_all_of_a_loss(cli: CommandLine) -> None:
     said = cli("routing", "whatif", "--players", "players.csv", "--lose", "us", "--json")
 

@@ -115,6 +115,11 @@ def test_what_only_looks_like_a_bundle_is_none(case: str) -> None:
         verify_bundle(SPOILED[case](bundle_of(keys)), keys.public, NOW)
 
 
+def test_an_answer_without_a_bundle_has_none_to_believe() -> None:
+    with pytest.raises(ValueError, match="the bundle is no text; a router without keys gives none"):
+        verify_bundle(None, new_keys()[1].public, NOW)
+
+
 def test_a_bundle_of_another_router_is_worth_nothing() -> None:
     with pytest.raises(ValueError, match="signed by none of these keys"):
         verify_bundle(bundle_of(new_keys()[1]), new_keys()[1].public, NOW)

@@ -96,6 +96,36 @@ def test_nonsense_in_a_log_is_told_and_never_decided(nonsense: bytes, place: int
     assert told.decisions <= 2
 
 
+IMPOSSIBLE = {
+    "less than nobody": (2, b"}\n", b',"count":-4}\n', "Expected `int` >= 1 - at `$.count`"),
+    "nobody": (2, b"}\n", b',"count":0}\n', "Expected `int` >= 1 - at `$.count`"),
+    "more than there are": (2, b"}\n", b',"count":1%b}\n' % (b"0" * 26), "Expected `int` <= 1000000000000"),
+    "an empty region's place": (
+        1,
+        b'"load":0.9',
+        b'"load":-3',
+        "Expected `float` >= 0.0 - at `$.view.regions[0].load`",
+    ),
+    "more than all": (1, b'"load":0.9', b'"ramp":1.1', "Expected `float` <= 1.0 - at `$.view.regions[0].ramp`"),
+    "before it left": (1, b'"eu":76', b'"eu":-76', "Expected `float` >= 0.0 - at `$.view.matrix"),
+    "fewer losses than none": (3, b'"decisions":5', b'"decisions":-5', "Expected `int` >= 1 - at `$.decisions`"),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_a_number_that_cannot_be_is_a_fault_with_its_line(case: str) -> None:
+    place, sound, spoiled, says = IMPOSSIBLE[case]
+    lines = [*beginning(PLAIN, FULL), logged(PLAIN, FULL, HOME), loss_line(5, at=AT)]
+    assert sound in lines[place]
+    lines[place] = spoiled.join(lines[place].rsplit(sound, 1))
+    faults: list[Problem] = []
+
+    told = replay_decisions(read_decisions(lines, faults, file="log"))
+
+    assert [(fault.file, fault.line, says in fault.reason) for fault in faults] == [("log", place + 1, True)]
+    assert told.decisions == (place == 3)
+
+
 # --- by other rules
 
 

@@ -152,7 +152,8 @@ def test_the_rules_that_it_cannot_keep_are_one_warning() -> None:
 
     assert warning.severity == "warning"
     assert warning.reason == (
-        "cannot keep these rules of routing: latency.sources: measured, latency.sources: great_circle, "
+        "cannot keep these rules of routing: latency.sources: measured, "
+        "latency.sources: great_circle from players' positions, "
         "latency.max_ms, latency.tie_ms, damping, failback.ramp_secs, failback.hold_secs, load, sticky"
     )
 

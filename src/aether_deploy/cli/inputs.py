@@ -15,6 +15,7 @@ from aether_deploy.problems import ConfigError, Problem
 
 DEFAULT_FILE = "aether.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +69,15 @@ def file_arguments(function: F) -> F:
     ):
         function = decorate(function)
     return function
+
+
+def collected(problems: list[Problem], read: Callable[[], T]) -> T | None:
+    """Return what ``read`` returns; where the input is wrong, add its problems to the others and return None."""
+    try:
+        return read()
+    except ConfigError as error:
+        problems += error.problems
+        return None
 
 
 def strict_option(function: F) -> F:

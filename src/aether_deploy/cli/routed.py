@@ -1,11 +1,13 @@
 """What the routing verbs share: the router's configuration of a description, and what is said of regions."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 import msgspec
 
 from aether_deploy.cli.inputs import Asked, judge, print_warnings, read_files, stop_for_problems
+from aether_deploy.cli.output import print_problems
 from aether_deploy.delivery.loading import Description, Judgement
 from aether_deploy.patterns import Pattern
 from aether_deploy.platform.routing import router_config
@@ -36,11 +38,13 @@ class RoutingQuestion(Asked, frozen=True, kw_only=True):
         """The regions, in file order."""
         return self.config.codes
 
-    def warn(self) -> tuple[Problem, ...]:
-        """Print what stops no verb, and return it for the JSON object."""
+    def warn(self, hints: Sequence[Problem] = ()) -> tuple[Problem, ...]:
+        """Print what stops no verb, and return it for the JSON object; ``hints`` are about the options."""
         if not self.as_json:
             print_warnings(self.description, self.judgement, quiet=self.quiet)
-        return self.judgement.problems
+            if not self.quiet:
+                print_problems(hints, sys.stderr)
+        return (*self.judgement.problems, *hints)
 
 
 def read_routing(
@@ -111,7 +115,7 @@ class Options:
             if equals and mode not in DRAINS:
                 fix = suggestion(mode, DRAINS, f"write {' or '.join(DRAINS)}")
                 self._add(where, f"{shown(mode)} is no way to drain", fix)
-            else:
+            elif self._is_first(where, code, found):
                 found[code] = "hard" if mode == "hard" else "soft"
         return found
 
@@ -146,11 +150,14 @@ class Options:
             elif self._is_region(where, code):
                 if not _NUMBER.fullmatch(number) or not 0 <= float(number) <= most:
                     self._add(where, f"{shown(number)} is no number from 0 to {most:g}", f"write REGION={unit}")
-                elif code in found:
-                    self._add(where, f"{code} was said already", "say each region once")
-                else:
+                elif self._is_first(where, code, found):
                     found[code] = float(number)
         return found
+
+    def _is_first(self, where: str, code: str, found: Mapping[str, object]) -> bool:
+        if code in found:
+            self._add(where, f"{code} was said already", "say each region once")
+        return code not in found
 
     def _is_region(self, where: str, code: str) -> bool:
         if code in self._codes:

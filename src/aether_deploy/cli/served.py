@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from aether_deploy.cli.inputs import collected
 from aether_deploy.problems import ConfigError, Problem, shown
 from aether_deploy.routing.router_config import RouterConfig
 from aether_deploy.service.router.probing import target_of
@@ -45,10 +46,10 @@ class Sources(NamedTuple):
             ConfigError: With every fault of everything.
         """
         problems: list[Problem] = []
-        config = _collected(problems, self._config)
-        keys = _collected(problems, self._keys)
-        token = _collected(problems, self._token)
-        if problems:
+        config = collected(problems, self._config)
+        keys = collected(problems, self._keys)
+        token = collected(problems, self._token)
+        if config is None or problems:
             raise ConfigError(problems)
         return Told(config[0], keys, token, config[1])
 
@@ -123,14 +124,6 @@ def self_check_url(_: click.Context, __: click.Parameter, url: str | None) -> st
     except ValueError:
         pass
     raise click.BadParameter(f"{shown(url)} is not like https://host/path or tcp://host:port")
-
-
-def _collected(problems: list[Problem], read: Any) -> Any:
-    try:
-        return read()
-    except ConfigError as error:
-        problems += error.problems
-        return None
 
 
 def _content(name: str, bytes_max: int) -> bytes:

@@ -14,7 +14,7 @@ A ``route`` with a count stands for that many players who asked the same and wer
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 
@@ -33,6 +33,8 @@ from aether_deploy.routing.router_config import RouterConfig
 from aether_deploy.routing.view import RoutingView
 
 FORMAT = 1
+PLAYERS_MAX = 10**12
+"""More than this many players on one line no router ever counted."""
 Outcome = Literal["primary", "failover", "error"]
 
 
@@ -222,6 +224,8 @@ def _line(values: Mapping[str, Any]) -> bytes:
 
 # --- reading
 
+_Players = Annotated[int, msgspec.Meta(ge=1, le=PLAYERS_MAX)]
+
 
 class _ConfigRecord(msgspec.Struct, tag_field="kind", tag="config", forbid_unknown_fields=True):
     t: float
@@ -238,12 +242,12 @@ class _RouteRecord(msgspec.Struct, tag_field="kind", tag="route", forbid_unknown
     t: float
     request: RouteRequest
     answer: LoggedAnswer
-    count: int = 1
+    count: _Players = 1
 
 
 class _LossRecord(msgspec.Struct, tag_field="kind", tag="dropped", forbid_unknown_fields=True):
     t: float
-    decisions: int
+    decisions: _Players
 
 
 _Record = _ConfigRecord | _ViewRecord | _RouteRecord | _LossRecord

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 Health = Literal["unknown", "healthy", "unhealthy"]
 DrainMode = Literal["none", "soft", "hard"]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -18,7 +20,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class RegionView(msgspec.Struct, frozen=True, kw_only=True):
-    """One region at one moment.
+    """One region at one moment. Numbers that cannot be are refused where one is read, such as from a log.
 
     Attributes:
         code: Its code.
@@ -38,17 +40,17 @@ class RegionView(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     code: str
-    latency_ms: float | None = None
+    latency_ms: NotNegative | None = None
     position: Position | None = None
     health: Health = "healthy"
     suppressed: bool = False
-    ramp: float = 1.0
-    healthy_secs: float = float("inf")
-    load: float | None = None
+    ramp: Share = 1.0
+    healthy_secs: NotNegative = float("inf")
+    load: NotNegative | None = None
     load_stale: bool = False
     load_at_least: bool = False
     drain: DrainMode = "none"
-    drain_share: float = 0.0
+    drain_share: Share = 0.0
     builds: frozenset[str] = frozenset()
 
 
@@ -63,7 +65,7 @@ class RoutingView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """
 
     regions: tuple[RegionView, ...]
-    matrix: Mapping[str, Mapping[str, float]] = {}
+    matrix: Mapping[str, Mapping[str, NotNegative]] = {}
     epoch: int = 0
     stale: bool = False
 

@@ -215,7 +215,7 @@ def rules_in_use(landscape: Landscape) -> Iterable[str]:
         if "measured" in latency.sources:
             yield "latency.sources: measured"
         if "great_circle" in latency.sources:
-            yield "latency.sources: great_circle"
+            yield "latency.sources: great_circle from players' positions"
         if tuple(latency.sources) != LATENCY_SOURCES:
             yield SOURCES
         if latency.max_ms is not None:

@@ -1,6 +1,6 @@
 """``aether-deploy route``: where one player goes, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -8,11 +8,12 @@ import click
 from aether_deploy.cli.inputs import FiniteRange, file_arguments
 from aether_deploy.cli.output import envelope, print_json
 from aether_deploy.cli.routed import Options, RoutingQuestion, ask_routing, plain
-from aether_deploy.problems import DecisionError, Problem
+from aether_deploy.problems import DecisionError, Problem, did_you_mean, shown
 from aether_deploy.routing.decision.deciding import decide_route
 from aether_deploy.routing.decision.explaining import Explanation, explain_route
 from aether_deploy.routing.request import RouteRequest
 from aether_deploy.routing.routed import Failover, Primary, Routed
+from aether_deploy.routing.router_config import RouterConfig
 from aether_deploy.routing.view import RoutingView
 from aether_deploy.routing.viewing import view_of
 
@@ -78,6 +79,19 @@ def _request(
     )
 
 
+def _hints(config: RouterConfig, request: RouteRequest) -> Iterator[Problem]:
+    """Yield what a router bears without a word, and whoever types it may not have meant."""
+    preferred, sticky = request.preferred, request.sticky
+    known = (*config.codes, *(home.code for home in config.homes))
+    if preferred is not None and preferred not in known and (close := did_you_mean(preferred, known)):
+        reason, fix = f"no region is named {shown(preferred)}", f"did you mean '{close}'?"
+        yield Problem(path=f"--preferred {preferred}", reason=reason, fix=fix, severity="warning")
+    if sticky is not None and preferred is None and config.sticky is None:
+        reason = "the description has no routing.sticky, so he does not stay there, but counts as one who returns"
+        fix = "set routing.sticky, or leave the option out"
+        yield Problem(path=f"--sticky {sticky}", reason=reason, fix=fix, severity="warning")
+
+
 def _answer(question: RoutingQuestion, view: RoutingView, request: RouteRequest, *, explain: bool) -> int:
     told = explain_route(question.config, view, request) if explain else None
     try:
@@ -85,7 +99,7 @@ def _answer(question: RoutingQuestion, view: RoutingView, request: RouteRequest,
         fault = None
     except DecisionError as error:
         routed, fault = None, error
-    problems = question.warn()
+    problems = question.warn([*_hints(question.config, request)])
     if question.as_json:
         addresses = {region.code: region.address for region in question.config.regions}
         return _print_json(problems, routed, fault, told, addresses)

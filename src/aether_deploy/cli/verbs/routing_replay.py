@@ -39,7 +39,7 @@ def command(
     give exactly what players were told; exit 1 where they do not.
 
     A log whose last line has no end, because the router was killed, is read up to there. Lines that make no sense are
-    problems.
+    problems, and so is a log without a decision.
     """
     if (environment is not None or settings) and not files:
         raise click.UsageError("--env and --set are about the description of --with; give it, or leave them out")
@@ -64,7 +64,7 @@ def _replayed(log: str, config: RouterConfig | None) -> RoutingReplay:
     """Decide the log again.
 
     Raises:
-        ConfigError: With the faults of the file; the first 20 where there are more.
+        ConfigError: With the faults of the file, the first 20 where there are more; or it holds no decision.
     """
     faults: list[Problem] = []
     name = name_of_input(log)
@@ -75,8 +75,10 @@ def _replayed(log: str, config: RouterConfig | None) -> RoutingReplay:
         more = len(faults) - LISTED
         reason = f"has {more} more problem{'s' * (more != 1)} below line {faults[LISTED - 1].line}"
         faults[LISTED:] = [Problem(path="$", reason=reason, fix="mend those above, then run again", file=name)]
-    if not faults and not told.decisions and told.cut_off_line is None and not told.configs:
-        faults.append(Problem(path="$", reason="holds no decisions", fix=fix, file=name))
+    if not faults and not told.decisions:
+        cut = "" if told.cut_off_line is None else f"; line {told.cut_off_line}, which has no end, was left out"
+        asked = "name a log of a router that was asked" if told.configs else fix
+        faults.append(Problem(path="$", reason=f"holds no decisions{cut}", fix=asked, file=name))
     if faults:
         raise ConfigError(faults)
     return told

@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 import click
 
-from aether_deploy.cli.inputs import file_arguments
+from aether_deploy.cli.inputs import collected, file_arguments
 from aether_deploy.cli.output import count, envelope, print_json
 from aether_deploy.cli.pictures import check_plot
 from aether_deploy.cli.routed import Options, RoutingQuestion, ask_routing
@@ -14,7 +14,8 @@ from aether_deploy.delivery.lines import name_of_input, open_lines
 from aether_deploy.delivery.traces import write_result
 from aether_deploy.platform.arrivals import arrival_paths
 from aether_deploy.platform.routing import routing_of
-from aether_deploy.problems import ConfigError
+from aether_deploy.problems import ConfigError, Problem
+from aether_deploy.routing.limits import RoutingLimits
 from aether_deploy.routing.waits import RECONNECT_SECS
 from aether_deploy.simulation.csv_cells import MAX_LINE_BYTES
 from aether_deploy.simulation.routing.players import (
@@ -26,6 +27,7 @@ from aether_deploy.simulation.routing.players import (
 )
 from aether_deploy.simulation.routing.whatif import WhatIf, losses_of, what_if
 
+VERB = "routing whatif"
 PAIR = 2
 
 
@@ -35,10 +37,9 @@ PAIR = 2
 @click.option(
     "--fill",
     type=click.IntRange(1, 1000),
-    default=DEFAULT_FILL_PERCENT,
-    show_default=True,
+    show_default=str(DEFAULT_FILL_PERCENT),
     metavar="PERCENT",
-    help="Without --players: fill each region to this part of its capacity.",
+    help="Instead of --players: fill each region to this part of its capacity.",
 )
 @click.option("--lose", multiple=True, metavar="A,B", help="Lose these at once (repeatable); each one by default.")
 @click.option("--pairs", is_flag=True, help="Lose any two at once, too.")
@@ -59,7 +60,7 @@ def command(
     as_json: bool,
     quiet: bool,
     players_file: str | None,
-    fill: int,
+    fill: int | None,
     lose: tuple[str, ...],
     pairs: bool,
     reconnect_secs: int,
@@ -76,14 +77,23 @@ def command(
     and p95 are the latencies that 50 and 95 of 100 players have, or less. No place have those whom every region
     refuses, and those beyond the capacity of theirs.
     """
-    check_plot(plot)
-    question = ask_routing(files, environment, settings, verb="routing whatif", as_json=as_json, quiet=quiet)
+    if players_file is not None and fill is not None:
+        raise click.UsageError("--players and --fill both say who plays; give one or the other")
+    fill = DEFAULT_FILL_PERCENT if fill is None else fill
+    faults: list[Problem] = []
+    collected(faults, lambda: check_plot(plot))
+    question = collected(
+        faults, lambda: ask_routing(files, environment, settings, verb=VERB, as_json=as_json, quiet=quiet)
+    )
+    if question is None:
+        raise ConfigError(faults)
     if isinstance(question, int):
         return question
-    routing = routing_of(question.platform)
-    limits = None if routing is None else routing.limits
-    losses = _losses(question, lose, pairs, 1 if limits is None else limits.lost_regions)
-    groups = _groups(question, players_file, fill)
+    limits = _limits(question)
+    losses = collected(faults, lambda: _losses(question, lose, pairs, 1 if limits is None else limits.lost_regions))
+    groups = collected(faults, lambda: _groups(question, players_file, fill))
+    if losses is None or groups is None or faults:
+        raise ConfigError(faults)
     problems = question.warn()
     paths = arrival_paths(question.platform, reconnect_secs=reconnect_secs)
     told = what_if(question.config, groups, losses=losses, limits=limits, paths=paths)
@@ -92,12 +102,17 @@ def command(
         _draw(plot, told, f"{question.platform.name}, {question.platform.environment}: {title}", question)
     if as_json:
         result = {"players": sum(group.players for group in groups), **whatif_values(told, plot)}
-        print_json(envelope("routing whatif", ok=told.holds, problems=problems, result=result))
+        print_json(envelope(VERB, ok=told.holds, problems=problems, result=result))
     elif not quiet:
         click.echo(f"{title}\n\n{whatif_text(told, limits, every=verbose)}")
     elif not told.holds:
         click.echo(verdict_text(told, limits))
     return 0 if told.holds else 1
+
+
+def _limits(question: RoutingQuestion) -> RoutingLimits | None:
+    routing = routing_of(question.platform)
+    return None if routing is None else routing.limits
 
 
 def _losses(question: RoutingQuestion, lose: Sequence[str], pairs: bool, most: int) -> tuple[tuple[str, ...], ...]:

@@ -73,11 +73,11 @@ def sign_bundle(
     return keys.sign(msgspec.json.encode(bundle), purpose=PURPOSE)
 
 
-def verify_bundle(bundle: str, public_keys: Mapping[str, str], now: float) -> Bundle:
+def verify_bundle(bundle: str | None, public_keys: Mapping[str, str], now: float) -> Bundle:
     """Return what a signed bundle says, if it may be believed.
 
     Args:
-        bundle: The bundle, as the router gave it.
+        bundle: The bundle, as the router gave it; None where its answer had none.
         public_keys: The router's public keys by id, as ``GET /v1/keys`` gives them under ``keys``.
         now: Wall clock, seconds since 1970. A clock that is up to five minutes behind the router's is borne.
 
@@ -85,6 +85,8 @@ def verify_bundle(bundle: str, public_keys: Mapping[str, str], now: float) -> Bu
         ValueError: It is no bundle, none of these keys signed it, its time is over, or it is from the future.
         ModuleNotFoundError: The package cryptography is missing; the extra ``router`` brings it.
     """
+    if not isinstance(bundle, str):
+        raise ValueError("the bundle is no text; a router without keys gives none")
     payload = verified(bundle, public_keys, purpose=PURPOSE, fault="the bundle")
     try:
         said = msgspec.json.decode(payload, type=Bundle)
