@@ -5,6 +5,7 @@ from typing import Any
 from tests.rule_case import DIGEST, EU_WEST, EXPOSED, GATEWAY, US_EAST, RuleCase
 
 ROUTER = {"image": f"aether/router:v1@{DIGEST}"}
+TOKEN = {"name": "admin-token", "secret": "router", "key": "token", "path": "/run/secrets/router/token"}
 ENTRY = {**GATEWAY, "expose": EXPOSED}
 HERE = {"entry": "gateway", "hostname": "play.example.com"}
 EU_PLAYERS = {"name": "eu-players", "regions": ["eu-west-1"]}
@@ -191,6 +192,18 @@ ROUTING: dict[str, RuleCase] = {
         says=[
             "$.service.name: the router is named 'router'\n  fix: remove it",
             "$.service.regions: the router runs in every region\n  fix: remove it",
+        ],
+    ),
+    "a secret of the router that is a folder": RuleCase(
+        rule="RoutingConfig.the_router_reads_files",
+        bad={
+            "entry": "gateway",
+            "service": {**ROUTER, "secret_files": [{**TOKEN, "key": None}, {**TOKEN, "name": "x"}]},
+        },
+        good={"entry": "gateway", "service": {**ROUTER, "secret_files": [TOKEN]}},
+        says=[
+            "$.service.secret_files[0]: lacks 'key', so its path is a folder, and the router reads a file "
+            "(--admin-token-file)\n  fix: name the key of the Secret that holds it",
         ],
     ),
     "an entry that is not there": RuleCase(

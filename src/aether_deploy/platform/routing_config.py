@@ -18,6 +18,7 @@ from aether_deploy.traffic.registry import backend_types
 
 ROUTER = "router"
 """Name of the router's workload."""
+_SECRETS = {"admin-token": "--admin-token-file", "signing-key": "--signing-key-file"}
 Backend = Annotated[Any, Tagged("kind", backend_types, UnreadBackend.of)]
 RouterService = Annotated[Any, Partial(of=DeploymentConfig, overlay=False, checked=())]
 
@@ -34,6 +35,14 @@ PlayersName = Annotated[
         "name is {region}.<hostname>), scheme, port, path and closing dot",
     ),
 ]
+
+
+def secrets_of_router(service: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Yield each of a router's secret files that it reads itself, with the option for it and its place."""
+    files = service.get("secret_files")
+    for place, each in enumerate(files if isinstance(files, (list, tuple)) else ()):
+        if isinstance(each, Mapping) and each.get("name") in _SECRETS and each.get("enabled") is not False:
+            yield _SECRETS[each["name"]], place, each
 
 
 class HealthConfig(HealthPolicy):
@@ -111,3 +120,11 @@ class RoutingConfig(RoutingPolicy, dict=True):
             if name in said:
                 says = {"name": f"the router is named '{ROUTER}'", "enabled": "leave service out instead"}
                 yield Fault(("service", name), says.get(name, "the router runs in every region"), "remove it")
+
+    @rule
+    def the_router_reads_files(self) -> Iterator[Fault]:
+        said = self.service if isinstance(self.service, Mapping) else {}
+        for option, place, each in () if "args" in said else secrets_of_router(said):
+            if each.get("key") is None:
+                reason = f"lacks 'key', so its path is a folder, and the router reads a file ({option})"
+                yield Fault(("service", "secret_files", place), reason, "name the key of the Secret that holds it")

@@ -13,7 +13,7 @@ from aether_deploy.platform.expansion import ROUTING, Expanded, Layer, Steps, ex
 from aether_deploy.platform.parts import Site
 from aether_deploy.platform.placing import EntryView
 from aether_deploy.platform.routing import is_refused, routing_of, unjudged_router_config
-from aether_deploy.platform.routing_config import ROUTER, RoutingConfig
+from aether_deploy.platform.routing_config import ROUTER, RoutingConfig, secrets_of_router
 from aether_deploy.routing.probe_target import target_of
 from aether_deploy.routing.router_config import probe_faults
 from aether_deploy.traffic.backend import Landscape, Port
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 ROUTER_FILE = "/etc/aether/router.json"
 _ROUTER_PORT = 8080
-_SECRET_OPTIONS = {"admin-token": "--admin-token-file", "signing-key": "--signing-key-file"}
 
 
 class RoutingEntry(msgspec.Struct, frozen=True):
@@ -110,10 +109,9 @@ def _router_values(platform: "Platform", service: Mapping[str, Any]) -> dict[str
 
     said = {name: value for name, value in service.items() if name not in ("name", "regions", "per_region", "enabled")}
     args = ["router", "serve", "--config", ROUTER_FILE, "--listen", f"0.0.0.0:{_ROUTER_PORT}"]
-    files = said.get("secret_files")
-    for each in files if isinstance(files, (list, tuple)) else ():
-        if isinstance(each, Mapping) and each.get("name") in _SECRET_OPTIONS and isinstance(each.get("path"), str):
-            args += [_SECRET_OPTIONS[each["name"]], each["path"]]
+    for option, _, each in secrets_of_router(said):
+        if isinstance(each.get("path"), str):
+            args += [option, each["path"]]
     text = json.dumps(unjudged_router_config(platform).to_settings(), indent=2) + "\n"
     base: dict[str, Any] = {
         "args": args,
