@@ -122,6 +122,12 @@ def test_faults_of_every_option_are_told_together(cli: CommandLine) -> None:
     )
 
 
+def test_a_fault_of_an_option_is_told_beside_those_of_the_description(cli: CommandLine) -> None:
+    told = cli("routing", "whatif", "--plot", "loss.gif", "--set", "routing.entry=gatewya", "--json").answer
+
+    assert [each["path"] for each in told["problems"]] == ["$.routing.entry", "--plot loss.gif"]
+
+
 def test_players_are_counted_or_made_up_and_never_both(cli: CommandLine) -> None:
     assert cli("routing", "whatif", "--players", "players.csv", "--fill", "60") == (
         2,

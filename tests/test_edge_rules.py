@@ -232,6 +232,13 @@ VERSIONED = {**BUCKET, "versioning": True, "lifecycle": {"noncurrent_days": 30}}
 COPIED = {**AMAZONS, "regions": ["us", "eu"], "replication_role": "arn:aws:iam::123456789012:role/copies"}
 
 
+def fixes(origin: ObjectStoreConfig, lost: frozenset[str]) -> dict[str, str]:
+    """Return what is advised to the edge of the region that is left, where others are lost."""
+    looks = analyst(edge(), around(edge(), origin))
+    felt = looks.impact(PlatformFailure(kind="regions", name="lost", lost=lost)).effects
+    return {each.part: each.fix for each in felt if each.part == "ap"}
+
+
 def test_a_lost_region_may_be_that_of_a_providers_store_and_then_only_what_is_kept_is_answered() -> None:
     lost = PlatformFailure(kind="region", name="us", lost=US)
     zone = PlatformFailure(kind="zone", name="us", lost=US)
@@ -245,6 +252,8 @@ def test_a_lost_region_may_be_that_of_a_providers_store_and_then_only_what_is_ke
     assert alone["eu"][1].startswith(f"{case}: only what is kept is answered: strict for 1 s, hashed")
     assert shielded["eu"] == alone["eu"]
     assert copied["ap"] == ("holds", f"{case}, what is not kept comes from eu", 15.0)
+    assert fixes(provided("aws", dict(BUCKET), **AMAZONS), US) == {"ap": "let a further region follow the store"}
+    assert fixes(provided("aws", VERSIONED, **COPIED), US | EU) == {"ap": ""}  # a bucket is copied to one other
     assert set(waits(zone, provided("aws", dict(BUCKET), **AMAZONS))) == {"us"}
     assert set(waits(CUT, provided("aws", dict(BUCKET), **AMAZONS))) == set()
     assert set(waits(lost, provided("aws", dict(BUCKET), **{**AMAZONS, "regions": ["eu"]}))) == {"us"}

@@ -187,6 +187,14 @@ routing:
     ]
 
 
+@pytest.mark.parametrize("files", ["[{name: [x]}]", "[{name: {a: b}}]", "[7, null]", "{admin-token: 7}", "7"])
+def test_secret_files_that_are_none_are_faults_of_theirs_alone(files: str) -> None:
+    told = said(RULES, ROUTER, OPEN, f"{{routing: {{service: {{secret_files: {files}}}}}}}")
+
+    assert told
+    assert all(each.startswith("$.routing.service.secret_files") for each in told), told
+
+
 def test_what_the_author_says_of_the_router_wins() -> None:
     said_of = "{routing: {service: {replicas: 5, env: {TZ: UTC}, resources: {cpu_limit: '3'}}}}"
     deployment = objects(platform(*ALL, said_of), "us-east-1", "router")["Deployment/router"].body

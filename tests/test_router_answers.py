@@ -398,7 +398,7 @@ def test_the_self_check_is_told_with_the_regions_and_noted_as_it_turns(bench: Be
     assert [(line["url"][:5], line["level"], line["answers"], line.get("means", "")[:16]) for line in noted] == [
         ("https", "warning", False, "it never answere"),
         ("https", "info", True, ""),
-        ("https", "warning", False, "if half of the r"),
+        ("https", "warning", False, "if two regions o"),
         ("tcp:/", "warning", False, "it never answere"),
     ]
 

@@ -117,7 +117,7 @@ def test_a_router_that_sees_nothing_at_all_keeps_what_it_knew(
     outside.close()
 
     assert blind == (EAST, True)
-    assert silent["means"] == "if half of the regions are silent too, they stay as they were"
+    assert silent["means"] == "if two regions or more, and half of all, are silent too, they stay as they were"
 
 
 def test_a_self_check_that_never_answers_is_told_at_once_and_keeps_no_dead_region(

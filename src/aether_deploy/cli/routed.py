@@ -64,11 +64,15 @@ def ask_routing(
     verb: str,
     as_json: bool,
     quiet: bool,
+    beside: Sequence[Problem] = (),
 ) -> RoutingQuestion | int:
-    """Read a description and return the question, or the exit code where it has faults, which are reported then."""
+    """Read a description and return the question, or the exit code where it has faults, which are reported then.
+
+    Faults of options that are known already, ``beside``, are reported with them.
+    """
     description, judgement, config = read_routing(files, settings, environment)
     if config is None:
-        return stop_for_problems(verb, description, judgement, as_json=as_json)
+        return stop_for_problems(verb, description, judgement.with_problems(beside), as_json=as_json)
     return RoutingQuestion(description=description, judgement=judgement, config=config, as_json=as_json, quiet=quiet)
 
 

@@ -10,6 +10,7 @@ Needs ``nats-py`` (the extra ``[tools]``).
 import asyncio
 import json
 import logging
+import math
 import ssl
 import sys
 import time
@@ -27,6 +28,9 @@ _PAUSE_SECS = 1.0
 _GLANCE_SECS = 0.05
 # Servers tell each other what they have reserved at most once a second (nats-server server/events.go, limitStatsz).
 _TOLD_SECS = 1.25
+_LEAST_SECS = 20.0
+"""An account has so much time at least, however long those before it took."""
+_LATER = "not in time: the next run goes on"
 _STEPS = 3
 _NOT_FOUND = 10059
 # The order of subjects and sources is nobody's business.
@@ -84,11 +88,26 @@ def is_promoted(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     return "mirror" in wanted and not found.get("mirror")
 
 
-class Streams:
-    """The streams of one account, over one connection."""
+class Pace:
+    """Leaves servers the time to tell each other what was reserved, before they choose the next place."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self) -> None:
+        self._told_at = -math.inf
+
+    def reserved(self) -> None:
+        """Note that a stream may have been given its place."""
+        self._told_at = time.monotonic() + _TOLD_SECS
+
+    async def wait(self) -> None:
+        """Return once servers had the time to tell each other of the last one."""
+        await asyncio.sleep(max(0.0, self._told_at - time.monotonic()))
+
+
+class Streams:
+    """The streams of one account, over one connection; ``pace`` is that of all accounts."""
+
+    def __init__(self, client: Any, pace: Pace | None = None) -> None:
+        self._client, self._pace = client, pace or Pace()
 
     async def ask(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer to a call of the JetStream API; an error is an answer, silence is one, too."""
@@ -116,9 +135,14 @@ class Streams:
             if said:  # refused, and what servers have says the same
                 return False, said
             call, done = ("CREATE", "created") if error else ("UPDATE", f"updated {', '.join(sorted(differing))}")
+            reserves = wanted.get("max_bytes", -1) > 0
+            if reserves and call == "CREATE":
+                await self._pace.wait()
             answer = await self.ask(f"{call}.{name}", wanted)
             said = str(answer.get("error", {}).get("description", ""))
-            await asyncio.sleep(_TOLD_SECS if wanted.get("max_bytes", -1) > 0 else _GLANCE_SECS)
+            if reserves:
+                self._pace.reserved()
+            await asyncio.sleep(_GLANCE_SECS)
         return False, "the servers have it otherwise than asked for"
 
 
@@ -129,15 +153,16 @@ class NoServer(Exception):
 async def settle_all(file: StreamsFile) -> dict[str, tuple[bool, Verdict]]:
     """Bring all streams about, and return for each whether it is there and what was done or said.
 
-    One after another, each once servers know what those before it have reserved: they choose the places of a stream
-    by what they last told each other, and would put more on one of them than it has.
+    One after another, each once servers had the time to tell each other what those before it have reserved: they choose
+    the places of a stream by what they last heard, and would put more on one of them than it has.
     """
     deadline = time.monotonic() + file.wait_secs
     results: dict[str, tuple[bool, Verdict]] = {}
+    pace = Pace()
     for account in file.accounts:
         client = await _connect(file, account, deadline)
         try:
-            found = await settle_account(Streams(client), account.streams, deadline)
+            found = await settle_account(Streams(client, pace), account.streams, deadline)
         finally:
             await client.close()
         results |= {f"{account.name}/{name}": verdict for name, verdict in found.items()}
@@ -148,11 +173,13 @@ async def settle_account(
     streams: Streams, wanted: list[dict[str, Any]], deadline: float
 ) -> dict[str, tuple[bool, Verdict]]:
     """Go through the streams of one account until all are there or the time is over."""
-    results: dict[str, tuple[bool, Verdict]] = {str(each["name"]): (False, "") for each in wanted}
+    results: dict[str, tuple[bool, Verdict]] = {str(each["name"]): (False, _LATER) for each in wanted}
+    begun = time.monotonic()
     while True:
         for each in wanted:
             name = str(each["name"])
-            if not results[name][0]:
+            is_over = time.monotonic() >= max(deadline, begun + _LEAST_SECS)
+            if not results[name][0] and not is_over:
                 results[name] = await streams.settle(each)
         if all(there for there, _ in results.values()) or time.monotonic() >= deadline:
             return results

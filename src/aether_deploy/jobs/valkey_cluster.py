@@ -204,7 +204,7 @@ def reconcile(plan: PlanFile, password: str) -> tuple[str, ...]:
         if not views:
             reasons = "; ".join(f"{pod}: {why}" for pod, why in nodes.silent.items())
             raise NobodyThere(f"no node answers: {reasons}")
-        waiting = decision.waiting or (_UNSEEN if decision.steps else "")
+        waiting = decision.waiting or (_UNSEEN if decision.steps and not refused else "")
         waited = (f"not in time: {waiting}",) if waiting else ()
         return (*decision.faults, *waited, *refused)
 

@@ -41,8 +41,9 @@ def secrets_of_router(service: Mapping[str, Any]) -> Iterator[tuple[str, int, Ma
     """Yield each of a router's secret files that it reads itself, with the option for it and its place."""
     files = service.get("secret_files")
     for place, each in enumerate(files if isinstance(files, (list, tuple)) else ()):
-        if isinstance(each, Mapping) and each.get("name") in _SECRETS and each.get("enabled") is not False:
-            yield _SECRETS[each["name"]], place, each
+        name = each.get("name") if isinstance(each, Mapping) and each.get("enabled") is not False else None
+        if isinstance(name, str) and name in _SECRETS:
+            yield _SECRETS[name], place, each
 
 
 class HealthConfig(HealthPolicy):

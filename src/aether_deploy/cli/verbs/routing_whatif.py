@@ -83,7 +83,8 @@ def command(
     faults: list[Problem] = []
     collected(faults, lambda: check_plot(plot))
     question = collected(
-        faults, lambda: ask_routing(files, environment, settings, verb=VERB, as_json=as_json, quiet=quiet)
+        faults,
+        lambda: ask_routing(files, environment, settings, verb=VERB, as_json=as_json, quiet=quiet, beside=faults),
     )
     if question is None:
         raise ConfigError(faults)

@@ -69,7 +69,8 @@ class StoreCopies:
         if self._store is None or not doubtful:
             return ""
         if self.run_here:
-            return "if the store's server is among the lost"
+            one = len(doubtful) == 1
+            return f"if the store's server{' is' if one else 's are'} among the lost"
         return " and ".join(if_lost(self._store, each) for each in doubtful)
 
     @property
@@ -79,6 +80,10 @@ class StoreCopies:
 
     @property
     def fix(self) -> str:
-        """What would leave a further copy, as an imperative; empty where the store cannot have one."""
-        can = self._store is not None and self._store.provider in (SELF_HOSTED, "aws")
+        """What would leave a further copy, as an imperative; empty where the store cannot have one.
+
+        A bucket of Amazon's is copied to one other (``rules``), and those of other providers to none.
+        """
+        alone = self._store is not None and len(home_regions(self._store, self._estate)) == 1
+        can = self.run_here or (alone and self._store is not None and self._store.provider == "aws")
         return "let a further region follow the store" if can else ""

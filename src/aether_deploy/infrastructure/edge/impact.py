@@ -26,6 +26,7 @@ _SPARE = Basis(
     "then the next is asked, and one player now and then finds out whether it is back",
     "ngx_http_upstream_module; measured on nginx 1.31.3",
 )
+_SHIELD_GONE = "if the shield's pod is among the lost"
 _PODS = Basis("its pods keep nothing that would be missed: others answer", "Deployment; placement")
 
 
@@ -109,7 +110,8 @@ class EdgeAnalyst:
         elif not any(asked.sources.values()):
             yield Effect(
                 part=region.code, region=region.code, outcome="read-only", rules=(self._copies.rule, _KEPT),
-                note=f"{self._copies.if_gone(failure)}: {_outlives(self._config)}", fix=self._copies.fix,
+                note=f"{self._copies.if_gone(failure) or _SHIELD_GONE}: {_outlives(self._config)}",
+                fix=self._copies.fix,
             )  # fmt: skip
         elif asked.in_vain:
             yield self._waiting(region, asked, failure)
@@ -123,7 +125,7 @@ class EdgeAnalyst:
         if not asked.silent and (gone := self._copies.if_gone(failure)):
             note, rules = f"{gone}, {note}", (self._copies.rule, _SPARE)
         elif not asked.silent:
-            note = f"if the shield's pod is among the lost, {note}"
+            note = f"{_SHIELD_GONE}, {note}"
         times = asked.in_vain
         pause = TimeSpan(0.0, times * CONNECT_SECS, times * READ_SECS)
         return Effect(part=region.code, region=region.code, note=note, pause=pause, rules=rules)
@@ -212,8 +214,14 @@ class ProviderAnalyst:
             yield Effect(
                 part=part, outcome="read-only", note=f"{case}: {note}" if case else note,
                 rules=(*((self._copies.rule,) if case else ()), _KEPT, _ELSEWHERE),
-                fix="take a store of a provider, or one with a further region" if self._copies.run_here else "",
+                fix=self._fix,
             )  # fmt: skip
+
+    @property
+    def _fix(self) -> str:
+        if self._copies.run_here:
+            return "take a store of a provider, or one with a further region"
+        return self._copies.fix if self._config.renderer.origins_asked(2) > 1 else ""
 
     def findings(self) -> Iterator[Finding]:
         """Yield classes that are gone with their origin, though nobody need notice."""

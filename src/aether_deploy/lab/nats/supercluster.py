@@ -213,7 +213,7 @@ class Supercluster(Booted):
         return f"http://{HOST}:{self.places[pod].ports['monitor']}"
 
     def meta(self, pod: str) -> dict[str, Any]:
-        """Return what a server knows of the meta group: ``leader`` and ``cluster_size``."""
+        """Return what a server knows of the meta group: ``leader``, ``cluster_size`` and ``replicas``."""
         found = self.seen(pod, "/jsz").get("meta_cluster", {})
         return found if isinstance(found, dict) else {}
 
@@ -235,7 +235,7 @@ class Supercluster(Booted):
         Raises:
             EffectError: That does not come about in time.
         """
-        return self.wait_until(self.ready, within_secs, "all servers healthy, with a leader whom all count")
+        return self.wait_until(self.ready, within_secs, "all servers healthy, with a leader, each counting all")
 
     def ready(self) -> bool:
         """Return whether every running server is healthy, there is a leader, and all are counted in the meta group.
@@ -247,14 +247,14 @@ class Supercluster(Booted):
         return (
             all(self.health(pod) == 200 for pod in running)
             and self.leader() is not None
-            and all(self._counts(pod, len(running)) for pod in running)
+            and all(self._knows_all(pod, len(running)) for pod in running)
         )
 
-    def _counts(self, pod: str, count: int) -> bool:
+    def _knows_all(self, pod: str, count: int) -> bool:
         """Return whether a server counts so many in the meta group, itself among them.
 
-        Before the leader takes in the first, ``cluster_size`` is what the file lets a server expect, whoever is there;
-        and one that was not taken in yet itself knows as many others.
+        ``cluster_size`` alone is what its file lets it expect until the leader takes in the first; ``replicas`` alone
+        leaves open whether it was taken in itself. The group keeps those that are gone, so this is about a first start.
         """
         group = self.meta(pod)
         return group.get("cluster_size", 0) >= count and len(group.get("replicas") or ()) >= count - 1

@@ -25,7 +25,8 @@ class BlindGuard:
         R13. It begins where a region turns unhealthy by silence while the self-check fails, and two regions at least,
         and at least half of those that are probed, are silent then: those that fell within one detection
         (``detection_secs``) of it, and those that are healthy and did not answer the last time. The self-check may
-        fail later, by at most that time. It ends where the self-check works, or where fewer than two, or than half, of
+        fail later, by at most that time. Regions that were down before count as heard, so that where most are dead the
+        next silence is believed. It ends where the self-check works, or where fewer than two, or than half, of
         the regions that were not down before are silent: a router that hears most of them is not blind, even if its
         target is gone for good. Then silences are counted afresh.
     """

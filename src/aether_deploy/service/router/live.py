@@ -29,7 +29,7 @@ from aether_deploy.service.router.stickiness import TokenReader
 from aether_deploy.service.router.telling import Known, tell_changes
 
 STALE_INTERVALS = 3
-_COUNTS = "if half of the regions are silent too, they stay as they were"
+_COUNTS = "if two regions or more, and half of all, are silent too, they stay as they were"
 _PROVES_NOTHING = "it never answered, so it proves nothing: regions that fall silent are taken for dead"
 
 
@@ -54,7 +54,8 @@ class LiveRouter:
         view: What it knows.
         ready: Answers that are known before anybody asks, by target; replaced as a whole.
         counts: What it counted.
-        checked: When it last asked what it checks itself by, and what came of that; None where it asks nothing.
+        checked: When it last asked what it checks itself by, and what came of that; None where it asks nothing, or has
+            no answer yet.
         feed: Who listens.
         changed: Called after each change, so that who waits for the next one looks again.
     """

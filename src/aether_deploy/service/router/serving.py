@@ -228,15 +228,13 @@ class _Life:
             self._live.tick()
 
     async def _check_self(self) -> None:
-        loop, number, asked = asyncio.get_running_loop(), 0, self._self_check
+        loop, number = asyncio.get_running_loop(), 0
         while True:
             began, health, url = loop.time(), self._live.config.health, self._self_check
-            if url != asked:  # a reload took it away, or brought another
-                self._live.forget_self_check()
             if url is not None:
                 probed = await self._prober.probe(target_of(url), within_secs=health.timeout_ms / 1000)
-                self._live.self_check(url, probed)
-            asked = url
+                if url == self._self_check:  # else a reload took it away meanwhile, or brought another
+                    self._live.self_check(url, probed)
             number += 1
             pause = health.interval_ms / 1000 * spread("", number)
             await asyncio.sleep(max(0.0, began + pause - loop.time()))
@@ -256,7 +254,10 @@ class _Life:
             except Exception as error:  # whatever a new file does to its reader, this router goes on
                 self._refuse_reload(error)
                 continue
+            asked = self._self_check
             self._live.go_on_by(prepared)
+            if self._self_check != asked:
+                self._live.forget_self_check()
             self._rounds.follow(courses)
             self._application.token = told.token
             self._live.counts.reloads["done"] += 1
