@@ -178,8 +178,7 @@ def slowly(policy: RoutingPolicy, view: RoutingView, request: RouteRequest) -> A
     if any(rules == {"full"} for rules in hard.values()):
         return NoCapacityError
     dark = [code for code in codes if hard[code] == {"unhealthy"}]
-    heard_at_least = any(rules <= {"full", "drained"} for rules in hard.values())
-    if policy.on_none_healthy == "error" or not dark or heard_at_least:
+    if policy.on_none_healthy == "error" or not dark:
         return NoHealthyRegionError
     chosen = preferred if preferred in dark else min(dark, key=cost.__getitem__)
     return chosen, "failover fail_open", ()

@@ -168,11 +168,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         {"preferred": "us"},
         "failover eu fail_open: no region is healthy",
     ),
-    "failing open is for when no region is heard, and a drained one is": (
+    "failing open beside a healthy region that is drained hard says so": (
         "open",
         {"us": DOWN, "eu": HARD, "ap": DOWN},
         {"preferred": "eu"},
-        "NoHealthyRegionError: none of 3 regions may take the player: us is unhealthy, eu is drained, ap is unhealthy",
+        "failover us fail_open: no region that is open to the player is healthy",
     ),
     "failing open for him says that others are healthy": (
         "open residency",

@@ -153,6 +153,7 @@ def bare() -> Iterator[ControlPlane]:
 
 def test_it_ends_with_its_block_and_the_control_plane_forgets_it(bare: ControlPlane) -> None:
     before, others = set(threading.enumerate()), bare.pids
+    elsewhere = {thread.name for thread in before}  # an API server may open a connection to another chain meanwhile
 
     with chain_beside(bare) as chain:
         started = chain.pids
@@ -161,8 +162,9 @@ def test_it_ends_with_its_block_and_the_control_plane_forgets_it(bare: ControlPl
 
     assert not any(map(alive, started.values()))
     for thread in set(threading.enumerate()) - before:
-        thread.join(60)  # its connection is closed, and it may be about to end
-    assert {thread.name for thread in set(threading.enumerate()) - before} == set()
+        if thread.name not in elsewhere:
+            thread.join(60)  # its connection is closed, and it may be about to end
+    assert {thread.name for thread in set(threading.enumerate()) - before} <= elsewhere
     assert registered(bare) == []
     assert bare.pids == others
     with pytest.raises(ApiError) as refused:

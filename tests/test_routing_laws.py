@@ -92,8 +92,6 @@ def there_is_an_answer_exactly_if_a_region_is_healthy_open_and_has_room(world: W
         assert {*routed.alternates} <= {r.code for r in healthy} - {routed.decision.region}
     elif any(r.health == "healthy" for r in fit):
         assert routed is NoCapacityError
-    elif any(r.health == "healthy" and not hard_facts_of(policy, r, request) for r in view.regions):
-        assert routed is NoHealthyRegionError  # his healthy ones are drained: the others are believed to be dead
     elif policy.on_none_healthy == "error" or not room:
         assert routed is NoHealthyRegionError
     else:

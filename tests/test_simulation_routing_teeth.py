@@ -95,10 +95,6 @@ def _drains_hard_only(region: RegionView) -> RegionView:
     return msgspec.structs.replace(region, drain="none") if region.drain == "soft" else region
 
 
-def _drained_as_if_down(region: RegionView) -> RegionView:
-    return msgspec.structs.replace(region, health="unhealthy") if region.drain == "hard" else region
-
-
 def _failover_home(decision: Primary | Failover, request: RouteRequest) -> Primary | Failover:
     return Failover(region=decision.region, reason="preferred_unhealthy") if request.preferred else decision
 
@@ -150,14 +146,6 @@ def _either_by_turns(policy: RoutingPolicy, view: RoutingView, request: RouteReq
 
 
 PAIRS = (("us", "eu"), ("us", "ap"), ("eu", "ap"))
-
-
-def test_failing_open_beside_a_healthy_region_is_caught() -> None:
-    open_doors = router(("us", "eu"), on_none_healthy="fail_open")
-
-    with pytest.raises(InvariantError, match="all the same, and a region that he may be in is healthy"):
-        sweep(Rules(decide=_seeing(_drained_as_if_down)), ("drain", "down"), config=open_doors)
-    sweep(PRODUCTION, ("drain", "down"), config=open_doors, tries=3)
 
 
 def test_a_player_who_moves_though_neither_region_changed_is_caught() -> None:

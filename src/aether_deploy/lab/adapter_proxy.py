@@ -69,7 +69,7 @@ class AdapterProxy:
         context.load_cert_chain(str(certificates / "server.crt"), str(certificates / "server.key"))
         self._server = _Server(context, self)
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, name="adapter-proxy", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, name=self._server.name, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -105,11 +105,12 @@ class _Server(http.server.HTTPServer):
         self.proxy = proxy
         self._context = context
         self._open: dict[ssl.SSLSocket, threading.Thread] = {}
+        self.name = f"adapter-proxy:{self.server_address[1]}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         # The handshake is left to the connection's thread, so that a client that is slow delays itself alone.
         connection = self._context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=self._serve, args=(connection, client_address), daemon=True)
+        thread = threading.Thread(target=self._serve, args=(connection, client_address), name=self.name, daemon=True)
         self._open[connection] = thread
         thread.start()
 

@@ -202,7 +202,7 @@ class RoutingPolicy(Config):
         on_unknown: A preferred region that is not configured: ``failover`` to the closest healthy one (an old client
             must not be locked out), or ``error``.
         on_none_healthy: No region that is open to the player is healthy: ``error``, or ``fail_open`` to the preferred
-            one. Where one is healthy, but full or drained hard, it is an error always.
+            one. Where one is healthy, but full, it is an error always.
         latency: How far a region may be; left out, no cap and no ties.
         damping: Rest for regions that flap; left out, none.
         failback: How players return; left out, at once.

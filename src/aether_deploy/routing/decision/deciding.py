@@ -5,16 +5,7 @@ from typing import NoReturn
 
 from aether_deploy.problems import NoCapacityError, NoHealthyRegionError
 from aether_deploy.routing.decision.candidates import CandidateTable, Standing, table_of
-from aether_deploy.routing.decision.eligibility import (
-    CONSTRAINTS,
-    FULL,
-    HARD,
-    NOT_ALLOWED,
-    REASONS,
-    RULES,
-    UNHEALTHY,
-    WRONG_BUILD,
-)
+from aether_deploy.routing.decision.eligibility import CONSTRAINTS, FULL, HARD, REASONS, RULES, UNHEALTHY
 from aether_deploy.routing.decision.ranking import ranking
 from aether_deploy.routing.decision.standing import standing_of
 from aether_deploy.routing.policy import RoutingPolicy
@@ -46,9 +37,8 @@ def decide_route(policy: RoutingPolicy, view: RoutingView, request: RouteRequest
     Returns:
         The decision: ``Primary`` if and only if the region is the preferred one. Equal arguments give equal answers,
         on every machine: a hash decides who belongs to a share of players. With ``on_none_healthy`` at ``fail_open``,
-        and where every region that residency and builds leave him is unhealthy, it is a ``Failover`` to the preferred
-        one all the same, or to the closest; hard drains and hard limits of load hold even then. A healthy region that
-        only such a limit closes is heard, so the others are believed to be dead, and there is none for him.
+        and where no healthy region is open to him, it is a ``Failover`` to the preferred region, healthy or not, or to
+        the closest; residency, builds, hard drains and hard limits of load hold even then.
 
     Raises:
         UnknownRegionError: A preferred region is not configured, and ``on_unknown`` is ``error``.
@@ -161,10 +151,9 @@ def _routed(
 
 
 def _without_a_region(table: CandidateTable, standing: Standing) -> Routed:
-    """Fail open where the policy says so, none of his regions is healthy, and one is open but for that; else raise."""
+    """Fail open where the policy says so and a region is open but for its health; else raise."""
     hard = [mask & HARD for mask in standing.masks]
-    hears_his = any(not mask & (UNHEALTHY | WRONG_BUILD | NOT_ALLOWED) for mask in hard)
-    if hears_his or table.policy.on_none_healthy == "error" or UNHEALTHY not in hard:
+    if FULL in hard or table.policy.on_none_healthy == "error" or UNHEALTHY not in hard:
         _refuse(table, standing, hard)
     keys = list(zip(standing.latencies, standing.means or standing.latencies, table.places, strict=True))
     open_to_him = [place for _, _, place in sorted(keys) if hard[place] == UNHEALTHY]

@@ -122,8 +122,6 @@ class Judge:
             return None
         chosen, who = first.decision.region, asker.request.player
         if not may and self.config.on_none_healthy == "fail_open":
-            if any(region.code in asker.allowed and region.health == "healthy" for region in view.regions):
-                self._broken(f"{who} was sent to {chosen} all the same, and a region that he may be in is healthy")
             return None  # he is sent somewhere, and nobody promises that it works
         if chosen not in {region.code for region in may}:
             self._broken(f"{who} was sent to {chosen}, which may not take him: {view.by_code.get(chosen)}")
