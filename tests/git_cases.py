@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,3 +168,19 @@ def untouched(folder: Path) -> Iterator[None]:
     assert state(folder) == before
     assert leftovers(folder) == []
     assert "error" not in git(folder, "fsck", "--full", "--strict")
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that nobody has asked for its status has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process ends, within reasonable time."""
+    deadline = time.monotonic() + 90
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not is_alive(pid)

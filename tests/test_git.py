@@ -13,7 +13,7 @@ from aether_deploy.delivery.git import Git, GitError, list_entries, list_files, 
 from aether_deploy.delivery.git_process import environment
 from aether_deploy.delivery.git_refusals import quoted, way_out
 from aether_deploy.delivery.repository import open_repository
-from tests.git_cases import commit, git, hook, isolate
+from tests.git_cases import commit, git, has_ended, hook, isolate
 
 pytestmark = pytest.mark.real
 
@@ -290,18 +290,6 @@ def wait_for(path: Path) -> int:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return int(path.read_text())
-
-
-def has_ended(pid: int) -> bool:
-    """Return whether a process ends, within reasonable time."""
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 # --- repositories

@@ -25,6 +25,7 @@ from tests.git_cases import (
     clone_of,
     commit,
     git,
+    has_ended,
     hook,
     leftovers,
     published_files,
@@ -259,21 +260,6 @@ def waiting(clone: Path, name: str, *arguments: str) -> Iterator[tuple[subproces
         if process.poll() is None:
             ended(process)
         path.unlink()
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def has_ended(pid: int) -> bool:
-    """Return whether a process ends, within reasonable time."""
-    deadline = time.monotonic() + 90
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not is_alive(pid)
 
 
 @pytest.mark.parametrize("name", ["pre-commit", "pre-push"])

@@ -174,12 +174,11 @@ async def settle_account(
 ) -> dict[str, tuple[bool, Verdict]]:
     """Go through the streams of one account until all are there or the time is over."""
     results: dict[str, tuple[bool, Verdict]] = {str(each["name"]): (False, _LATER) for each in wanted}
-    begun = time.monotonic()
+    last = max(deadline, time.monotonic() + _LEAST_SECS)
     while True:
         for each in wanted:
             name = str(each["name"])
-            is_over = time.monotonic() >= max(deadline, begun + _LEAST_SECS)
-            if not results[name][0] and not is_over:
+            if not results[name][0] and time.monotonic() < last:
                 results[name] = await streams.settle(each)
         if all(there for there, _ in results.values()) or time.monotonic() >= deadline:
             return results

@@ -23,9 +23,9 @@ class StoreCopies:
     def __init__(self, store: Optional["ObjectStoreConfig"], estate: Estate, only: Sequence[str] | None = None) -> None:
         """Look at where they are: in all regions of the store, or in those that are named, in that order."""
         self._store, self._estate = store, estate
-        homes = () if store is None else home_regions(store, estate)
-        named = [each.code for each in homes] if only is None else only
-        self.regions = tuple(each for code in named for each in homes if each.code == code)
+        self._homes = () if store is None else home_regions(store, estate)
+        named = [each.code for each in self._homes] if only is None else only
+        self.regions = tuple(each for code in named for each in self._homes if each.code == code)
 
     @property
     def run_here(self) -> bool:
@@ -84,6 +84,5 @@ class StoreCopies:
 
         A bucket of Amazon's is copied to one other (``rules``), and those of other providers to none.
         """
-        alone = self._store is not None and len(home_regions(self._store, self._estate)) == 1
-        can = self.run_here or (alone and self._store is not None and self._store.provider == "aws")
+        can = self._store is not None and (self.run_here or (self._store.provider == "aws" and len(self._homes) == 1))
         return "let a further region follow the store" if can else ""

@@ -204,7 +204,7 @@ class ProviderAnalyst:
         if len(sure) == len(fates):
             return
         part = self._config.renderer.called
-        case = self._copies.if_gone(failure) if "doubtful" in fates.values() else ""
+        case = self._copies.if_gone(failure)
         if sure:
             note = f"what is not kept comes from {self._copies.called(sure[0])}"
             rules = (self._copies.rule, _ELSEWHERE) if case else (_ELSEWHERE,)

@@ -100,34 +100,31 @@ class ProviderAnalyst:
             if not (here and here <= failure.lost and may_go_along(self._config, region)):
                 continue
             if place:
-                note = f"only {self._if(region)}: its copy is away, and gets what it missed once it is back"
-                yield Effect(part=region.code, region=region.code, note=note, rules=(self._basis, _COPIED_LATER))
+                note = (
+                    f"only {if_lost(self._config, region)}: its copy is away, and gets what it missed once it is back"
+                )
+                yield Effect(
+                    part=region.code, region=region.code, note=note, rules=(whose_region(self._config), _COPIED_LATER)
+                )
             elif len(self._homes) > 1:
                 yield self._copy_is_left(region)
             else:
                 yield Effect(
-                    part="objects", outcome="down", readable=False, rules=(self._basis,),
-                    note=f"only {self._if(region)}; else it goes on",
+                    part="objects", outcome="down", readable=False, rules=(whose_region(self._config),),
+                    note=f"only {if_lost(self._config, region)}; else it goes on",
                     fix="let a second region follow: name it in regions" if self._config.provider == "aws" else "",
                 )  # fmt: skip
 
     def _copy_is_left(self, region: EstateRegion) -> Effect:
-        other = self._homes[1].code
+        case, other = if_lost(self._config, region), self._homes[1].code
         there = f"{external_address(self._config, self._estate, other).url}, where each bucket is <bucket>-{other}"
         return Effect(
-            part="objects", outcome="read-only", rules=(self._basis, _COPIED_LATER),
-            note=f"only {self._if(region)}; else it goes on. The copy in {other} has another address and other names",
-            human=f"{self._if(region)}: wait for it, or let those who read and write use {there}; nothing copies "
+            part="objects", outcome="read-only", rules=(whose_region(self._config), _COPIED_LATER),
+            note=f"only {case}; else it goes on. The copy in {other} has another address and other names",
+            human=f"{case}: wait for it, or let those who read and write use {there}; nothing copies "
             "back what is written there",
-            loss=Loss(text=f"{self._if(region)}: what S3 had not copied to {other} yet, without a bound"),
+            loss=Loss(text=f"{case}: what S3 had not copied to {other} yet, without a bound"),
         )  # fmt: skip
-
-    @property
-    def _basis(self) -> Basis:
-        return whose_region(self._config)
-
-    def _if(self, region: EstateRegion) -> str:
-        return if_lost(self._config, region)
 
     def findings(self) -> Iterator[Finding]:
         """Yield that what fails at the provider is nothing that is looked at."""
