@@ -13,9 +13,9 @@ defaults: {workloads: {waivers: {image_digest: no registry is asked here}}}
 """
 
 
-def _slow(kind: str, name: str) -> str:
-    """Return the patch by which pods take a second to become ready, so that one sees how many are away at once."""
-    template = "{template: {metadata: {annotations: {lab.aether.io/ready-after: 1s}}}}"
+def _slow(kind: str, name: str, secs: int = 1) -> str:
+    """Return the patch by which pods take a while to become ready, so that one sees how many are away at once."""
+    template = f"{{template: {{metadata: {{annotations: {{lab.aether.io/ready-after: {secs}s}}}}}}}}"
     return f"{{name: slow-{name}, target: {{kind: {kind}, name: {name}}}, merge: {{spec: {template}}}}}"
 
 
@@ -27,6 +27,9 @@ SERVICE = f"""
 services: [{{name: gateway, image: "aether/gateway:v1", replicas: 3}}]
 patches: [{_slow("Deployment", "gateway")}]
 """
+SURGING = SERVICE.replace(_slow("Deployment", "gateway"), _slow("Deployment", "gateway", 15))
+"""Where pods surge and others may be missing: a controller that hears of new pods when they are ready misses none."""
+
 BOTH = f"""
 {WORLD.strip().splitlines()[0]}
 {SERVICE.strip().splitlines()[0]}
@@ -255,9 +258,10 @@ CASES: Mapping[str, DiffCase] = {
     ),
     # --- pods of services
     "gateway-image": of_gateway("", "image: 'aether/gateway:v2'"),
-    "gateway-surge": of_gateway(
-        "update: {max_surge: 2, max_unavailable: 1}",
-        "update: {max_surge: 2, max_unavailable: 1}, image: 'aether/gateway:v2'",
+    "gateway-surge": DiffCase(
+        SURGING,
+        gateway("update: {max_surge: 2, max_unavailable: 1}"),
+        gateway("update: {max_surge: 2, max_unavailable: 1}, image: 'aether/gateway:v2'"),
     ),
     "gateway-no-surge": of_gateway(
         "update: {max_surge: 0, max_unavailable: 1}",
@@ -268,7 +272,7 @@ CASES: Mapping[str, DiffCase] = {
     ),
     "gateway-strategy": of_gateway("", "update: {max_surge: 2}"),
     "gateway-percent": DiffCase(
-        SERVICE,
+        SURGING,
         spec_of("Deployment", "{strategy: {rollingUpdate: {maxSurge: 50%, maxUnavailable: 50%}}}"),
         spec_of("Deployment", "{strategy: {rollingUpdate: {maxSurge: 50%, maxUnavailable: 50%}}}")
         + gateway("image: 'aether/gateway:v2'"),

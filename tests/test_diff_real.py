@@ -14,13 +14,13 @@ from aether_deploy.gitops.diff.folder import FolderPair
 from aether_deploy.gitops.diff.recipes import Place
 from aether_deploy.lab.client import ApiError, Client
 from aether_deploy.lab.control_plane import ControlPlane
-from aether_deploy.lab.crds import CUSTOM_KINDS, FLUX_KINDS, install_definitions
+from aether_deploy.lab.crds import CUSTOM_KINDS, FLUX_KINDS
 from aether_deploy.manifest.defaults import with_defaults
 from aether_deploy.manifest.immutable import IDENTITY
 from tests.diff_cases import CASES, SCALED_WORLD, SYSTEM
 from tests.diff_laws import LAWS, contradictions
 from tests.diff_stage import Played, Step, key_of, objects_of, play, rendered, step
-from tests.real import miss
+from tests.lab_cases import teach_kinds
 from tests.test_lab_immutable import changed, leaves, others, removed, value_at
 
 pytestmark = pytest.mark.real
@@ -30,8 +30,7 @@ pytestmark = pytest.mark.real
 def knowing(control_plane: ControlPlane) -> ControlPlane:
     """Return the control plane, which knows the custom kinds that are rendered."""
     wanted = (*CUSTOM_KINDS, *(each for each in FLUX_KINDS if each.kind in ("GitRepository", "Kustomization")))
-    if len(install_definitions(control_plane, wanted)) < len(wanted):
-        miss("definitions of custom kinds are missing; to bring them: python -m aether_deploy.lab")
+    teach_kinds(control_plane, wanted)
     return control_plane
 
 

@@ -68,7 +68,7 @@ OTHER: Mapping[str, tuple[str, ...]] = {
     "Exists": ("Equal",),
     "NoSchedule": ("NoExecute",),
     "ClusterRole": ("Role",),
-    "None": ("10.96.200.200",),
+    "None": ("10.96.0.200",),  # of those that a server gives to nobody who does not ask for one
     "StatefulSet": ("Deployment",),
     "Deployment": ("StatefulSet",),
 }

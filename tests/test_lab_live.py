@@ -15,6 +15,7 @@ from aether_deploy.gitops.diff.changes import Effect, ObjectKey
 from aether_deploy.gitops.render import render_tree
 from aether_deploy.gitops.tree import Tree
 from aether_deploy.lab.applying import APPLIERS
+from aether_deploy.lab.client import Answer, Client
 from aether_deploy.lab.control_plane import ControlPlane
 from aether_deploy.lab.live import diff_live
 from aether_deploy.platform.config import Platform
@@ -119,6 +120,26 @@ def test_an_edit_by_hand_is_seen_and_a_count_of_the_autoscaler_is_not(control_pl
 def _replicas(plane: ControlPlane, namespace: str) -> int:
     replicas: int = plane.client.get("apps/v1", "StatefulSet", "world-server", namespace)["spec"]["replicas"]
     return replicas
+
+
+def test_a_count_that_the_autoscaler_writes_between_two_questions_is_no_difference(
+    control_plane: ControlPlane, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, tree = rendered(system)
+    applied(control_plane, tree, "argocd-controller")
+    path = control_plane.client.path_of("apps/v1", "StatefulSet", platform.namespace, "world-server")
+    counts = iter((8, 9))
+    ask = Client.apply
+
+    def ask_late(self: Client, body: dict[str, Any], **how: Any) -> Answer:
+        if body["kind"] == "StatefulSet" and (count := next(counts, None)) is not None:
+            control_plane.client.patch(path, {"spec": {"replicas": count}}, subresource="scale")
+        return ask(self, body, **how)
+
+    monkeypatch.setattr(Client, "apply", ask_late)
+
+    assert seen(control_plane, platform, tree) == {}
+    assert next(counts, None) is None
 
 
 def test_a_refused_change_is_told_with_its_field(control_plane: ControlPlane, system: str) -> None:

@@ -23,6 +23,8 @@ from aether_deploy.platform.config import Platform
 from aether_deploy.problems import ConfigError, EffectError, Problem, suggestion
 
 _UNKNOWN, _FORBIDDEN, _GONE = 401, 403, 404
+_LOOKS = 10
+"""How often an object is looked at that others keep changing; what was seen last is told then."""
 
 
 def diff_live(
@@ -122,9 +124,9 @@ class _Asked:
         after: dict[ObjectKey, Body] = {}
         for body in bodies:
             key = _key(body)
-            live = self._found(body)
-            if live is not None:
-                before[key], after[key] = self._asked(live, body)
+            pair = self._asked(body)
+            if pair is not None:
+                before[key], after[key] = pair
             else:
                 after[key] = body
         return before, after
@@ -137,15 +139,25 @@ class _Asked:
                 return None
             raise _unread(error, body["kind"]) from error
 
-    def _asked(self, live: Body, body: Body) -> tuple[Body, Body]:
-        manager = _applier(live) or self._platform.gitops.field_manager
-        try:
-            answer = self._client.apply(body, manager=manager, force=True, dry_run=True).body
-        except ApiError as error:
-            if error.status == _UNKNOWN:
-                raise
-            self._refusals[_key(body)] = str(error.body.get("message") or error)
-            return _shared(live, body), body
+    def _asked(self, body: Body) -> tuple[Body, Body] | None:
+        """Return an object as it is, and as it would be then, both of one moment; None where it is not there.
+
+        What a controller or somebody else writes between both questions would look like a change of ours.
+        """
+        for _ in range(_LOOKS):
+            live = self._found(body)
+            if live is None:
+                return None
+            manager = _applier(live) or self._platform.gitops.field_manager
+            try:
+                answer = self._client.apply(body, manager=manager, force=True, dry_run=True).body
+            except ApiError as error:
+                if error.status == _UNKNOWN:
+                    raise
+                self._refusals[_key(body)] = str(error.body.get("message") or error)
+                return _shared(live, body), body
+            if _version(answer) == _version(live):
+                break
         return _plain(live), _plain(answer)
 
     def _left_over(self, known: set[ObjectKey]) -> Iterator[tuple[ObjectKey, Body]]:
@@ -184,6 +196,11 @@ _ALWAYS = (
 def _key(body: Body) -> ObjectKey:
     metadata = body["metadata"]
     return ObjectKey.of(body["apiVersion"], body["kind"], metadata.get("namespace"), metadata["name"])
+
+
+def _version(body: Body) -> str | None:
+    """Return the version of the object that an answer is about; a dry run makes no other one."""
+    return body["metadata"].get("resourceVersion")
 
 
 def _applier(live: Body) -> str | None:

@@ -207,6 +207,8 @@ class MetricsChain(Booted):
         self._ready(states, lambda: asked.text("/readyz") is not None)
         asked_too = Client.from_certificates(adapter, keys, USER)
         self._ready(PROMETHEUS_ADAPTER.name, lambda: asked_too.text("/readyz") == "ok")
+        # That of a chain before stays for seconds, and takes everything with it that comes into it meanwhile.
+        self._plane.wait_for(self._none_is_ending, f"an earlier namespace {NAMESPACE} is gone", _START_SECS)
         for body in registration(self.proxy.port, external=self._external):
             self._plane.client.apply(body, manager=MANAGER, force=True)
         for served in groups(external=self._external):
@@ -230,6 +232,10 @@ class MetricsChain(Booted):
             return ready()
 
         self._daemons[name].wait_until(alive_and_ready, _START_SECS)
+
+    def _none_is_ending(self) -> bool:
+        found = self._plane.client.find("v1", "Namespace", NAMESPACE)
+        return found is None or "deletionTimestamp" not in found["metadata"]
 
     def _is_served(self, served: tuple[str, str]) -> bool:
         group, version = served
