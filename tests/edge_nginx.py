@@ -82,8 +82,6 @@ def running(
     )  # fmt: skip
     file = folder / "nginx.conf"
     file.write_text(re.sub(r"(?<=_timeout )(\d+)s;", lambda secs: f"{int(secs[1]) * times * 1000:.0f}ms;", text))
-    for each in held:
-        each.close()
     globally = "daemon off;" + (" master_process off;" if alone else "")
     # Workers of root's master would be nobody, who may write nothing here; in a pod nobody is root.
     globally += " user root;" if not alone and os.geteuid() == 0 else ""
@@ -99,6 +97,8 @@ def running(
             )
         daemon.kill()
         daemon.reap()
+        for each in held:
+            each.close()
 
 
 def _listens(port: int) -> bool:

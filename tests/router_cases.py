@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from aether_deploy.lab.processes import free_ports
 from aether_deploy.routing.router_config import RouterConfig
 from aether_deploy.service.http.messages import Request, Response
 from aether_deploy.service.router.application import RouterApplication
@@ -47,6 +48,8 @@ LINKS = [
 QUICK = {"health": {"interval_ms": 100, "timeout_ms": 10_000}}
 IMPATIENT = {"health": {"interval_ms": 100, "timeout_ms": 700, "fall": 2}}
 """For regions that fall silent; patient enough for those that answer on a busy machine."""
+_HELD: list[socket.socket] = []
+"""What keeps ports for these tests until their process ends."""
 FULL_POLICY: dict[str, Any] = {
     "latency": {"max_ms": 180},
     "damping": {},
@@ -288,11 +291,10 @@ def run_async(what: Coroutine[Any, Any, T]) -> T:
 
 
 def dead_port() -> int:
-    """Return a port where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+    """Return a port where nobody listens, until a router of the test does: no other program gets it by chance."""
+    (port,), held = free_ports(1)
+    _HELD.extend(held)
+    return port
 
 
 def write(folder: Path, regions: Mapping[str, FakeRegion], **policy: Any) -> Path:

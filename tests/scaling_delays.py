@@ -1,7 +1,7 @@
 """How long a change of players takes to be seen by an autoscaler."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from aether_deploy.lab.syncs import ObservedSync
 from tests.players import PLAYERS, Placed
@@ -19,16 +19,17 @@ def delays(lab: TraceLab, played: Played, metric: str, *, slack_secs: float) -> 
     """Return the delay of every change of players that was seen, each with its bound.
 
     That is a scrape of every pod, an evaluation of the rules where ``metric`` is recorded, and the next sync. How far
-    scrapes and syncs are apart is taken from what was seen: a machine that is busy is late.
+    these are apart is taken from what Prometheus keeps and from what was seen: a machine that is busy is late, and a
+    scrape that takes too long counts for nothing.
     """
     found = []
-    secs = slack_secs if metric == PLAYERS else slack_secs + lab.chain.cadence.rule_secs
+    kept = _Kept(lab, played, metric)
     # Where the metrics API failed, as it does on a machine that is too busy, there was nothing to be seen.
     syncs = [sync for sync in played.syncs if sync.values(metric)]
     for change in played.placed:
         until = _until(played, metric, change.at)
         late = [sync for sync in syncs if change.at < sync.served_secs < until and _tells(sync, metric, change, syncs)]
-        ready = _scraped_secs(lab, change) + secs
+        ready = kept.secs(change) + slack_secs
         after = [sync.served_secs for sync in syncs if sync.read_secs > ready]
         if late and after and change.said:
             found.append(Delay(late[0].served_secs - change.at, after[0] - change.at))
@@ -50,11 +51,25 @@ def _tells(sync: ObservedSync, metric: str, change: Placed, syncs: Sequence[Obse
     return bool(before) and [*served.values()] != [*before[-1].values()]
 
 
-def _scraped_secs(lab: TraceLab, change: Placed) -> float:
-    """Return when the last pod was scraped for the first time after a change, seconds since the epoch."""
-    names = {(lab.namespace, pod) for pod in change.said}
-    firsts: dict[tuple[str, str], float] = {}
-    for each in lab.chain.exporters.scrapes:
-        if each.at > change.at and (each.namespace, each.pod) in names:
-            firsts.setdefault((each.namespace, each.pod), each.at)
-    return max(firsts.values(), default=change.at)
+class _Kept:
+    """When Prometheus scraped the pods of a workload, and evaluated the rule of a metric."""
+
+    def __init__(self, lab: TraceLab, played: Played, metric: str) -> None:
+        name = played.autoscaler["metadata"]["name"]
+        scrapes = lab.chain.query(f'{PLAYERS}{{namespace="{lab.namespace}",pod=~"{name}-[0-9]+"}}[1h]')
+        self._scrapes = {each["metric"]["pod"]: _moments(each) for each in scrapes}
+        rules = [] if metric == PLAYERS else lab.chain.query(f'{metric}{{statefulset="{name}"}}[1h]')
+        self._rules = None if metric == PLAYERS else sorted(at for each in rules for at in _moments(each))
+
+    def secs(self, change: Placed) -> float:
+        """Return when it knew a change, seconds since the epoch; infinity where it never did."""
+        scraped = max((_next(self._scrapes.get(pod, ()), change.at) for pod in change.said), default=change.at)
+        return scraped if self._rules is None else _next(self._rules, scraped)
+
+
+def _moments(series: Mapping[str, Any]) -> list[float]:
+    return [at for at, _ in series["values"]]
+
+
+def _next(moments: Sequence[float], at: float) -> float:
+    return next((each for each in moments if each > at), float("inf"))

@@ -136,14 +136,16 @@ OF_PODS = (
         "pending; MetricRecommendation",
         container=FULL_NODE,
     ),
+    # At its bound it wants 25 pods for as long as those that are not ready count.
     _trace(
         "slow-to-be-ready",
         4,
         exact(),
-        {0: spread(190), 12: spread(500), 26: spread(800)},
-        "unready",
-        ready_after="9s",
-        top=17,
+        {0: spread(190), 12: each(125), 28: spread(500)},
+        "unready; ReplicaLimit",
+        ready_after="14s",
+        most=10,
+        top=10,
     ),
     _trace(
         "slow-to-end",
@@ -172,8 +174,8 @@ OF_PODS = (
         },
         "Stabilized",
     ),
-    # 0.28 * 25 is 7.000000000000001 in doubles.
-    _trace("at-the-edge-of-doubles", 25, exact(), {0: spread(700), 9: spread(350)}, "at 0.28", most=30, top=25),
+    # 0.28 * 25 is 7.000000000000001 in doubles; the window holds it until all pods are scraped.
+    _trace("at-the-edge-of-doubles", 25, exact(down=9), {0: spread(700), 9: spread(350)}, "at 0.28", most=30, top=25),
     _trace(
         "within-a-tenth",
         10,
@@ -212,7 +214,7 @@ OF_OBJECTS = (
         "guarded",
         6,
         BY_DESIRED,
-        {0: spread(270), 10: on({5: 3, 0: 50}), 22: on({3: 5}), 36: spread(500)},
+        {0: spread(270), 8: on({5: 3, 0: 50}), 17: on({3: 5}), 36: spread(500)},
         "ending; more than wanted; WithinTolerance",
         metrics=[recorded("guarded", DESIRED), recorded("guarded", FLOOR)],
         stop_after="6s",

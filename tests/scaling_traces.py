@@ -20,8 +20,8 @@ _LOOKS = 4
 _STEP_SECS = 0.1
 _PATIENCE_SECS = 240.0
 
-Act = Callable[["TraceLab", str], None]
-"""Something that happens to a workload beside its players."""
+Act = Callable[["TraceLab", str], bool]
+"""Something that happens to a workload beside its players. It says whether it has happened: else it is tried again."""
 
 Steps = Mapping[float, Placing | tuple[Act]]
 """What happens how many seconds after autoscalers began, or later: players are placed, or something else."""
@@ -110,6 +110,7 @@ def play_all(lab: TraceLab, traces: Iterable[Trace]) -> dict[str, Played]:
     while [each for each in under_way if not each.is_over(deadline)]:  # every one has to be asked
         lab.watch.wait(lambda: False, _STEP_SECS)
         lab.chain.check()
+        assert time.monotonic() < deadline + _PATIENCE_SECS, "a step that waits for something is not taken"
     record = lab.chain.record
     return {
         each.trace.name: Played(
@@ -168,12 +169,13 @@ class _Course:
         return True
 
     def _take_step(self) -> None:
-        self._at = self._left.pop(0)
-        match self.trace.steps[self._at]:
+        match self.trace.steps[self._left[0]]:
             case (act,):
-                act(self._lab, self.trace.name)
+                if not act(self._lab, self.trace.name):
+                    return
             case placing:
                 self.placed.append(self._lab.players.place(self.trace.name, placing))
+        self._at = self._left.pop(0)
         self._since, self._looked = time.monotonic(), self._looks.at(self.trace.name)
 
 
@@ -218,8 +220,19 @@ def _first(trace: Trace) -> Placing:
 def scale_to(count: int) -> tuple[Act]:
     """Return the act of somebody who sets the count."""
 
-    def act(lab: TraceLab, name: str) -> None:
+    def act(lab: TraceLab, name: str) -> bool:
         path = lab.plane.client.path_of("apps/v1", "StatefulSet", lab.namespace, name)
         lab.plane.client.patch(path, {"spec": {"replicas": count}}, subresource="scale")
+        return True
+
+    return (act,)
+
+
+def await_scrape_of_count(fresh_secs: float) -> tuple[Act]:
+    """Return the act of waiting until the count of the workload was scraped just now, at most some seconds ago."""
+
+    def act(lab: TraceLab, name: str) -> bool:
+        scraped = lab.chain.value(f'timestamp(kube_statefulset_replicas{{statefulset="{name}"}})')
+        return scraped is not None and time.time() - scraped < fresh_secs
 
     return (act,)

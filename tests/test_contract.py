@@ -115,7 +115,7 @@ def test_a_closed_players_port_is_caught_by_itself() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, serving(FakeWorld()) as world:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        taken.close()
+        taken.connect(("127.0.0.1", 1))  # so it hears nobody else, and nobody else gets the port
         report = check_contract(world.url, udp=f"127.0.0.1:{port}", waits=BRISK)
 
     assert broken(report) == ["game-port"]

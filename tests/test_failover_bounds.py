@@ -102,6 +102,32 @@ LOSSES: dict[str, tuple[dict[str, Any], str, tuple[int | None, float | None]]] =
     "asynchronous": ({}, "node-loss", (1_048_576, 10.0)),
     "asynchronous, cut off": ({}, "leader-cut-off", (1_048_576, 30.0)),
     "asynchronous, two primaries": ({}, "patroni-frozen", (None, None)),
+    "asynchronous, without the store": ({}, "dcs-frozen", (0, 0.0)),
+    "asynchronous, without the store, reset by its watchdog": (
+        {"watchdog": "required"},
+        "dcs-frozen",
+        (1_048_576, 25.0),
+    ),
+    "asynchronous, without store and replica, reset by its watchdog": (
+        {"watchdog": "required", "failsafe_mode": True},
+        "dcs-and-replica-loss",
+        (None, None),
+    ),
+    "asynchronous, failsafe, reset by its watchdog": (
+        {"watchdog": "required", "failsafe_mode": True},
+        "dcs-loss",
+        (None, None),
+    ),
+    "asynchronous, without the store, before its watchdog": (
+        {"watchdog": "required", "ttl": 40},
+        "dcs-loss",
+        (0, 0.0),
+    ),
+    "by quorum, reset by its watchdog": (
+        {"watchdog": "required", "synchronous_mode": "quorum"},
+        "dcs-frozen",
+        (0, 0.0),
+    ),
     "asynchronous, two primaries prevented": ({"watchdog": "required"}, "patroni-frozen", (1_048_576, 10.0)),
     "by name": ({"synchronous_mode": True}, "node-loss", (0, 0.0)),
     "by name, two primaries": ({"synchronous_mode": True}, "patroni-frozen", (0, 0.0)),

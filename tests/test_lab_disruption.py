@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from threading import Barrier
 from typing import Any, NamedTuple, TypeVar, cast
 
 import pytest
@@ -42,6 +43,7 @@ VOLUME = {"size": "1Gi"}
 REFUSED = 429
 FAILED = 500
 SECS = 90.0
+SETUP_SECS = 300.0
 ALL_MUST_STAY = spec_with("PodDisruptionBudget", maxUnavailable=None, minAvailable="100%")
 NO_BUDGET = without("PodDisruptionBudget")
 
@@ -187,12 +189,13 @@ DRAINED: dict[str, tuple[str, tuple[Edit, ...]]] = {
 @pytest.fixture(scope="module")
 def drained(control_plane: ControlPlane) -> dict[str, list[Verdict]]:
     """Drain a node of two worlds and a service, each kind of budget in a namespace of its own."""
+    all_stand = Barrier(len(DRAINED), timeout=SETUP_SECS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scenarios, "DRAIN_SECS", 30.0)
-        return side_by_side({name: partial(drain, control_plane, name) for name in DRAINED})
+        return side_by_side({name: partial(drain, control_plane, name, all_stand) for name in DRAINED})
 
 
-def drain(plane: ControlPlane, namespace: str) -> list[Verdict]:
+def drain(plane: ControlPlane, namespace: str, all_stand: Barrier) -> list[Verdict]:
     node, edits = DRAINED[namespace]
     # Where nothing bounds them, all that are taken are to be away at the same moment, however late we ask for each.
     slow = pods_take(ready_after="1s", stop_after="15s" if NO_BUDGET in edits else "1s")
@@ -204,6 +207,7 @@ def drain(plane: ControlPlane, namespace: str) -> list[Verdict]:
         if NO_BUDGET not in edits:
             wait_for_budget(plane, namespace, "world", healthy=18)
             wait_for_budget(plane, namespace, "gateway", healthy=9)
+        all_stand.wait()  # or the pods of another one would have to do without a node that is drained already
         return play(stage, SCENARIOS["node-drain"], node)
 
 
@@ -275,11 +279,14 @@ class CountingStage(Stage):
 def rolled(control_plane: ControlPlane) -> dict[str, Seen]:
     """Roll all of them out and return for each whether the scenario was content, and what happened."""
     slow = pods_take(ready_after="1s", stop_after="1s")
-    # How many are asked for is only known of the moments when it is asked for, so that these take their time.
-    surging = pods_take(ready_after="5s", stop_after="1s")
+    # How many are asked for is only known of the moments when it is asked for, so that these take their time: the
+    # first of them three times over, the other one once.
+    surging = {
+        "surging": pods_take(ready_after="5s", stop_after="1s"),
+        "surging-by-2": pods_take(ready_after="15s", stop_after="1s"),
+    }
     workloads: list[Edited] = [
-        (workload(name, ROLLED, **each), surging if name.startswith("surging") else slow)
-        for name, each in UPDATES.items()
+        (workload(name, ROLLED, **each), surging.get(name, slow)) for name, each in UPDATES.items()
     ]
     workloads += [(workload(name, ROLLED, **each), slow, edit) for name, (each, edit) in WRONG_UPDATES.items()]
     with (
@@ -295,7 +302,7 @@ def rolled(control_plane: ControlPlane) -> dict[str, Seen]:
 def roll(stage: CountingStage, name: str) -> Seen:
     before = {pod.uid for pod in stage.watch.pods(name)}
     begun = time.monotonic()
-    verdicts = play(stage, SCENARIOS["rollout"], name)
+    verdicts = SCENARIOS["rollout"].play(stage, name)  # without a wait for all others to stand, which roll as well
     ended = [pod for pod in stage.watch.ended(name, begun) if pod.uid in before]
     fewest = stage.watch.fewest_ready(name, begun)
     seen = Rollout(

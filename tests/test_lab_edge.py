@@ -1,5 +1,7 @@
 """A real edge from our file, before two real stores from ours: what is kept, what is not, and what stays closed."""
 
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ from aether_deploy.lab.programs import MissingProgramsError
 from aether_deploy.lab.seaweedfs.programs import find_weed
 from aether_deploy.lab.seaweedfs.store import ObjectStore
 from tests.edge_cases import BUCKET, CLASSES, PAGE, PLACES, edge, policy
+from tests.lab_workload_cases import answers
 from tests.object_store_cases import FOLLOWED, store
 from tests.real import miss
 
@@ -318,6 +321,19 @@ def test_an_edge_that_is_shielded_fetches_from_the_other_edge_and_from_the_store
     assert outer.origins[0].name == "shield"
     assert (through.body, seen.cache) == (b"1", "HIT")
     assert without.body == b"2"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no port can be kept for somebody else")
+def test_nobody_is_given_the_port_of_an_edge_that_is_down() -> None:
+    need_programs()
+    with Edge(policy(), dict.fromkeys(("us", "eu"), "127.0.0.1:9")) as cdn, socket.socket() as other:
+        cdn.daemon.kill()
+        cdn.daemon.reap()
+
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", cdn.port))
+        cdn.daemon.start()
+        cdn.daemon.wait_until(lambda: answers(lambda: cdn.ask("/")), 90)
 
 
 def test_the_edge_of_our_example_has_the_bucket_of_the_store() -> None:

@@ -121,7 +121,7 @@ def test_a_websocket_lasts_longer_than_an_answer_may_and_ends_when_it_is_idle(tm
 
 
 def test_more_players_than_envoys_own_limit_have_sessions_and_ours_is_kept(tmp_path: Path) -> None:
-    config = envoy(HTTPS, WEB, {**RTP, "sessions": 1100})
+    config = envoy(HTTPS, WEB, {**RTP, "sessions": 1100, "idle_secs": 600})  # none ends before the last one asks
     with edges(tmp_path, ["us"], config=config) as running, ExitStack() as stack:
         address = running.edges["us"].address
         players = [stack.enter_context(player(address)) for _ in range(1100)]

@@ -17,7 +17,7 @@ from tests.lab_cases import boot_for_tests, in_namespace
 from tests.players import ORDINAL_FLOOR, PLAYERS, Placing, Players, on, spread
 from tests.scaling_cases import FAST, chain_beside, going, hpa, world
 from tests.scaling_judge import judge
-from tests.scaling_traces import Act, Played, Steps, Trace, TraceLab, play_all
+from tests.scaling_traces import Act, Played, Steps, Trace, TraceLab, await_scrape_of_count, play_all
 
 pytestmark = pytest.mark.real
 
@@ -35,10 +35,11 @@ KEEPING = ScalingConfig(scale_up_cooldown_secs=0, scale_down_cooldown_secs=0, pr
 def ending_one_by_one(first: int, secs: Mapping[int, int]) -> tuple[Act]:
     """Return the act that lets pods from ordinal ``first`` on take their time to end, by ordinal."""
 
-    def act(lab: TraceLab, name: str) -> None:
+    def act(lab: TraceLab, name: str) -> bool:
         for ordinal, each in secs.items():
             path = lab.plane.client.path_of("v1", "Pod", lab.namespace, f"{name}-{first + ordinal}")
             lab.plane.client.patch(path, {"metadata": {"annotations": {STOP_AFTER: f"{each}s"}}})
+        return True
 
     return (act,)
 
@@ -79,11 +80,15 @@ def emptying(name: str, *metrics: str) -> Trace:
 
 
 FEW = on({0: 3})
+# The scale-down that follows comes well before the next scrape of the count, or that would not be too old.
+JUST_COUNTED = await_scrape_of_count(2)
 GOING_TWICE: Steps = {
     0: on(dict.fromkeys(range(8), 45)),
-    5: FEW,
+    4: JUST_COUNTED,
+    4.1: FEW,
     16: spread(390),
-    32: FEW,  # on another moment between two scrapes of the count
+    32: JUST_COUNTED,
+    32.1: FEW,
 }
 
 

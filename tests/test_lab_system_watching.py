@@ -471,7 +471,7 @@ def test_outages_are_remembered_and_one_that_lasts_has_no_end(ticks: Ticks) -> N
         ticks.sleep(2.2)
         (lasting,) = watch.outages()
         probe.writes = True
-        watch.prepare()
+        wait_for("its end", lambda: watch.outages()[0].end is not None)
         (over,) = watch.outages()
 
     assert (lasting.member, lasting.part, lasting.region, lasting.end) == ("store", "a", "us", None)

@@ -29,6 +29,8 @@ def world(namespace: str, **settings: Any) -> DeploymentConfig:
 
 def claim_faults(plane: ControlPlane, config: DeploymentConfig, watch: PodWatch) -> list[str]:
     """Return what is wrong with the claims and volumes of a world, whose pods must all be ready."""
+    # A pod may start once its claim has a volume; that it is bound stands in the claim's status a moment later.
+    watch.wait(lambda: all(phase == "Bound" for phase in phases(plane, config.namespace)), SETTLE_SECS)
     faults = [] if watch.ready(config.name) == config.replicas else [f"{watch.ready(config.name)} pods are ready"]
     for pod in watch.pods(config.name):
         claim = plane.client.find("v1", "PersistentVolumeClaim", f"wal-{pod.name}", config.namespace)
@@ -70,6 +72,11 @@ def _zone_of(volume: Mapping[str, Any]) -> str | None:
             if each["key"] == ZONE and len(each["values"]) == 1:
                 return str(each["values"][0])
     return None
+
+
+def phases(plane: ControlPlane, namespace: str) -> list[str]:
+    """Return how every claim of a namespace stands."""
+    return [each["status"]["phase"] for each in plane.client.list("v1", "PersistentVolumeClaim", namespace)]
 
 
 def volumes(plane: ControlPlane, namespace: str) -> dict[int, str]:

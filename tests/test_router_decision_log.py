@@ -337,10 +337,11 @@ class Gate(Sheet):
     """A file that takes nothing until the test lets it."""
 
     def __init__(self) -> None:
-        self.open = threading.Event()
+        self.reached, self.open = threading.Event(), threading.Event()
         self.lines: list[bytes] = []
 
     def append(self, lines: bytes) -> None:
+        self.reached.set()
         assert self.open.wait(90)
         self.lines.append(lines)
 
@@ -352,7 +353,7 @@ def test_a_slow_disk_holds_up_nobody_and_what_is_left_out_is_counted(
     monkeypatch.setattr("aether_deploy.service.router.deciding_log._SelfContained", lambda path, bytes_max: gate)
     log = DecisionLog(tmp_path / "log", wall=lambda: 5.0, waiting_bytes_max=8000)
     log.told(CONFIG, VIEW)
-    _wait_for(lambda: log._writer._bytes == 0)  # from now on its thread waits at the gate
+    assert gate.reached.wait(90)  # from now on its thread waits there, with all of what it was told or a part
     for number in range(1000):
         if number == 900:
             log.knows(VIEW)

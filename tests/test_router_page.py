@@ -72,8 +72,9 @@ def router(tmp_path: Path, regions: dict[str, FakeRegion]) -> Iterator[RouterPro
     probes = {code: region.url for code, region in regions.items()}
     policy = {**FULL_POLICY, "load": {"report_max_age_secs": 3600, "reservation_secs": 3600}}
     values = config_values(probes=probes, **policy, health={"interval_ms": 200, "timeout_ms": 10_000})
-    config = write_config(tmp_path, values)
-    with RouterProcess("--config", str(config), "--admin-token-file", "token", folder=tmp_path) as router:
+    config, listen = write_config(tmp_path, values), f"127.0.0.1:{dead_port()}"  # where another one can listen, too
+    arguments = ["--config", str(config), "--listen", listen, "--admin-token-file", "token"]
+    with RouterProcess(*arguments, folder=tmp_path) as router:
         router.until("/readyz", 200)
         router.ask(
             "PUT", f"/v1/regions/{EAST}/load", {"players": 640, "capacity": 1000, "builds": ["1.8.2"]}, token=TOKEN

@@ -26,6 +26,8 @@ from aether_deploy.service.router.probing import Probed, Prober, Target, target_
 from aether_deploy.service.router.resolving import Resolver
 from tests.router_cases import dead_port, run_async
 
+ELSEWHERE = "127.1.0.2"
+"""An address of this machine at which no other test has a port, so that each one that is free at 127.0.0.1 is here."""
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -287,11 +289,11 @@ def black_hole(address: str, port: int) -> Iterator[None]:
 def test_one_address_that_swallows_everything_does_not_make_a_region_silent() -> None:
     async def ask() -> list[Probed]:
         async with served(saying(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
-            with black_hole("127.0.0.2", port):
+            with black_hole(ELSEWHERE, port):
                 target = target_of(f"http://region.example.com:{port}/")
-                both = [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")]
+                both = [(ELSEWHERE, "127.0.0.1"), ("127.0.0.1", ELSEWHERE)]
                 probes = [Prober(Known(*each)).probe(target, within_secs=60) for each in both]
-                alone = Prober(Known("127.0.0.2")).probe(target, within_secs=1)
+                alone = Prober(Known(ELSEWHERE)).probe(target, within_secs=1)
                 return await asyncio.gather(*probes, alone)
 
     assert [each.outcome for each in run_async(ask())] == ["ready", "ready", "timeout"]
@@ -324,8 +326,8 @@ def test_of_several_addresses_the_connections_that_lost_are_closed() -> None:
     async def ask() -> Probed:
         servers = [await asyncio.start_server(talk, "127.0.0.1", 0)]
         port = servers[0].sockets[0].getsockname()[1]
-        servers.append(await asyncio.start_server(talk, "127.0.0.2", port))
-        probed = await Prober(Known("127.0.0.1", "127.0.0.2")).probe(target_of(f"tcp://r:{port}"), within_secs=60)
+        servers.append(await asyncio.start_server(talk, ELSEWHERE, port))
+        probed = await Prober(Known("127.0.0.1", ELSEWHERE)).probe(target_of(f"tcp://r:{port}"), within_secs=60)
         async with asyncio.timeout(60):
             while not began or len(ended) < len(began):
                 await asyncio.sleep(0.01)

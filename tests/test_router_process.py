@@ -331,14 +331,13 @@ def test_standard_output_stays_empty_and_every_message_is_one_object(
 def test_a_router_that_was_killed_begins_again_at_once_and_reads_its_log(
     tmp_path: Path, regions: dict[str, FakeRegion]
 ) -> None:
-    config = write(tmp_path, regions)
-    with serve(tmp_path, config, "--decision-log", "log") as router:
+    arguments = ["--config", str(write(tmp_path, regions)), "--decision-log", "log"]
+    arguments += ["--listen", f"127.0.0.1:{dead_port()}"]
+    with RouterProcess(*arguments, folder=tmp_path) as router:
         router.until("/readyz", 200)
         region_for(router, "mars-1")
         until(lambda: b'"preferred":"mars-1"' in (tmp_path / "log").read_bytes())
-        port = router.port
         router.end(signal.SIGKILL)
-    arguments = ["--config", str(config), "--decision-log", "log", "--listen", f"127.0.0.1:{port}"]
     with RouterProcess(*arguments, folder=tmp_path) as router:
         router.until("/readyz", 200)
         again = region_for(router, EAST)

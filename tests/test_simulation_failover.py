@@ -327,6 +327,25 @@ REGRESSIONS: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
         {"store": "kubernetes", "members": 5},
         3587602136,
     ),
+    "a write that no replica had when the watchdog fired": (
+        "dcs-frozen",
+        {"ttl": 20, "retry_timeout": 5, "primary_start_timeout": 0, "watchdog": "required"},
+        {"store": "etcd3", "writes_per_sec": 500},
+        2283566128,
+    ),
+    "a write that no replica had when the watchdog fired in failsafe mode": (
+        "dcs-frozen",
+        {
+            "ttl": 20,
+            "loop_wait": 3,
+            "retry_timeout": 8,
+            "failsafe_mode": True,
+            "primary_start_timeout": 0,
+            "watchdog": "required",
+        },
+        {"store": "raft", "writes_per_sec": 500},
+        2088970614,
+    ),
 }
 
 

@@ -424,10 +424,10 @@ for text in ("[" * 100_000, "- " * 100_000, "? " * 100_000, '{"a":' * 100_000, "
 def test_a_billion_laughs_are_refused_at_once() -> None:
     lines = ["a0: &a0 [lol, lol]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
-    began = time.perf_counter()
+    began = time.thread_time()
 
     assert len(complaints("\n".join(lines))) == 30 + 29 * 9
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @both_parsers
@@ -638,16 +638,17 @@ assert "yaml" not in sys.modules, "by JSON"
 
 @pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without its C extension")
 def test_reading_is_at_least_twice_as_fast_as_pyyaml() -> None:
-    """Usually it is six times as fast; the best of alternating rounds keeps a busy machine out of it."""
+    """Usually it is six times as fast; time of the processor, and the best of alternating rounds, so that what else
+    this machine does counts for neither."""
     worlds = SAMPLE[SAMPLE.index("  - name: world-server") : SAMPLE.index("\nservices:")]
     text = "worlds:\n" + worlds * 100
     ours, theirs = [], []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.thread_time()
         read_document(text, "f")
-        middle = time.perf_counter()
+        middle = time.thread_time()
         yaml.load(text, yaml.CSafeLoader)
         ours.append(middle - began)
-        theirs.append(time.perf_counter() - middle)
+        theirs.append(time.thread_time() - middle)
 
     assert min(theirs) > 2 * min(ours)

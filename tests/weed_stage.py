@@ -7,18 +7,18 @@ from typing import Any
 from aether_deploy.infrastructure.estate import Estate
 from aether_deploy.lab.programs import MissingProgramsError
 from aether_deploy.lab.seaweedfs.programs import find_weed
-from aether_deploy.lab.seaweedfs.store import ObjectStore
+from aether_deploy.lab.seaweedfs.store import ObjectStore, Reach
 from tests.object_store_cases import store
 from tests.real import miss
 
 
-def started(where: Estate, *buckets: dict[str, Any], **settings: Any) -> ObjectStore:
+def started(where: Estate, *buckets: dict[str, Any], reach: Reach | None = None, **settings: Any) -> ObjectStore:
     """Return a store whose servers start as its block is entered; the calling test ends where there is no server."""
     try:
         find_weed()
     except MissingProgramsError as error:
         miss(str(error))
-    return ObjectStore(store(*buckets, **settings), where)
+    return ObjectStore(store(*buckets, **settings), where, reach=reach)
 
 
 @contextmanager

@@ -128,3 +128,15 @@ class Case:
             return {}
         most = self.policy.maximum_lag_on_failover
         return {"loss_bytes": most, "loss_secs": secs, "loss": f"at most {most} bytes + {secs:g} s"}
+
+    def lost_by_reset(self) -> dict[str, Any]:
+        """Return what an asynchronous winner may lack of a leader without the store, whose machine may be reset.
+
+        In failsafe mode it may be reset long after it last published its position, so nothing bounds how far behind a
+        winner may be.
+        """
+        if self.sync or not self.may_reset:
+            return {}
+        if self.policy.failsafe_mode:
+            return {"loss_bytes": None, "loss_secs": None, "loss": "what no replica has when the watchdog fires"}
+        return self.lost(float(self.policy.watchdog_timeout_secs))

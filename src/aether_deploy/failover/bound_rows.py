@@ -176,6 +176,7 @@ def _dcs_loss(case: Case) -> FailoverBound:
             detect=None,
             fate="untouched",
             writable=None,
+            **case.lost_by_reset(),
             formula="writes go on while the leader reaches every member of /failsafe",
             source=source,
             note="one member that is lost meanwhile makes the leader step down within "
@@ -194,6 +195,7 @@ def _dcs_loss(case: Case) -> FailoverBound:
         detect=detect,
         fate="back",
         writable=back + RACE + TimeSpan(0.0, more.mean if case.sync else 0.0, more.worst),
+        **case.lost_by_reset(),
         since="store-back",
         formula=f"steps down after {text}, at most ttl {case.ttl:g}; once the store is back: next attempt + promotion",
         source=source,
@@ -284,7 +286,8 @@ def _dcs_and_replica_loss(case: Case) -> FailoverBound:
     text = row.formula
     if case.policy.failsafe_mode:
         text = f"{MEANWHILE_SECS:g} (until a replica is lost) + {text}"
-        row = msgspec.structs.replace(row, detect=row.detect.later(MEANWHILE_SECS) + TimeSpan(0.0, 0.0, FAILSAFE_SECS))
+        later = row.detect.later(MEANWHILE_SECS) + TimeSpan(0.0, 0.0, FAILSAFE_SECS)
+        row = msgspec.structs.replace(row, detect=later, **case.lost_by_reset())
     named = msgspec.structs.replace(
         row,
         failure="dcs-and-replica-loss",

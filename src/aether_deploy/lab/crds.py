@@ -249,7 +249,7 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _wait_for(lab: ControlPlane, custom: CustomKind) -> None:
-    lab.wait_for(lambda: _is_known(lab.client, custom), f"the server knows {custom.kind}", 30)
+    lab.wait_for(lambda: _is_known(lab.client, custom), f"the server knows {custom.kind}")
 
 
 def _is_known(client: Client, custom: CustomKind) -> bool:

@@ -144,10 +144,9 @@ class _Asked:
 
         What a controller or somebody else writes between both questions would look like a change of ours.
         """
-        for _ in range(_LOOKS):
-            live = self._found(body)
-            if live is None:
-                return None
+        looks = 0
+        while (live := self._found(body)) is not None:
+            looks += 1
             manager = _applier(live) or self._platform.gitops.field_manager
             try:
                 answer = self._client.apply(body, manager=manager, force=True, dry_run=True).body
@@ -156,9 +155,9 @@ class _Asked:
                     raise
                 self._refusals[_key(body)] = str(error.body.get("message") or error)
                 return _shared(live, body), body
-            if _version(answer) == _version(live):
-                break
-        return _plain(live), _plain(answer)
+            if _version(answer) == _version(live) or looks == _LOOKS:
+                return _plain(live), _plain(answer)
+        return None
 
     def _left_over(self, known: set[ObjectKey]) -> Iterator[tuple[ObjectKey, Body]]:
         """Yield the objects of ours in the namespace that the tree has not, or has no more."""
@@ -200,7 +199,8 @@ def _key(body: Body) -> ObjectKey:
 
 def _version(body: Body) -> str | None:
     """Return the version of the object that an answer is about; a dry run makes no other one."""
-    return body["metadata"].get("resourceVersion")
+    version: str | None = body["metadata"].get("resourceVersion")
+    return version
 
 
 def _applier(live: Body) -> str | None:

@@ -54,6 +54,7 @@ def prometheus_config(cadence: Cadence, *, rules: Iterable[Path], targets: str, 
             {
                 "job_name": "kube-state-metrics",
                 "scrape_interval": f"{cadence.state_secs}s",
+                "scrape_timeout": f"{cadence.state_secs}s",
                 "honor_labels": True,  # it tells of other objects, whose names these are
                 "static_configs": [{"targets": [f"127.0.0.1:{state_port}"]}],
             },

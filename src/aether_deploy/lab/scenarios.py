@@ -193,8 +193,11 @@ def play_rollout(stage: Stage, workload: str) -> list[Verdict]:
         new = [pod for pod in stage.watch.pods(workload) if pod.uid not in before]
         return sum(pod.ready for pod in new) == expected.replaced and stage.now(workload) == Outcome(ready=pods)
 
-    # Whoever would replace more than expected does it soon after.
-    done = stage.patiently(replaced, patience) and not stage.watch.wait(lambda: not replaced(), QUIET_SECS)
+    def rolled() -> bool:
+        return replaced() and stage.has_rolled(workload, expected.replaced)
+
+    # Whoever would replace more than expected has begun to by then, and we hear of it soon after.
+    done = stage.patiently(rolled, patience) and not stage.watch.wait(lambda: not replaced(), QUIET_SECS)
     ended = [pod for pod in stage.watch.ended(workload, begun) if pod.uid in before]
     fewest = stage.watch.fewest_ready(workload, begun)
     faults = []

@@ -112,6 +112,19 @@ class Stage:
         replicas: int = body["spec"]["replicas"]
         return available == replicas
 
+    def has_rolled(self, workload: str, replaced: int) -> bool:
+        """Return whether the workload's controller says of its newest template that ``replaced`` pods run by it.
+
+        It says so after it has told those pods to end that it would replace next: whatever it does has begun by then.
+        """
+        body = self.lab.client.get("apps/v1", self.workloads[workload].target_kind, workload, self.namespace)
+        status = body.get("status", {})
+        return bool(
+            status.get("observedGeneration", 0) >= body["metadata"]["generation"]
+            and status.get("updatedReplicas", 0) == replaced
+            and status.get("availableReplicas", 0) == body["spec"]["replicas"]
+        )
+
     def placement(self) -> dict[str, dict[str, int]]:
         """Return the placement of every workload."""
         return {name: self.placed(name) for name in self.workloads}

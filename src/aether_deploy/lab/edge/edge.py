@@ -1,7 +1,6 @@
 """A real edge on this machine: our file, real nginx, and origins that stand where we say."""
 
 import http.client
-import socket
 import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -62,7 +61,6 @@ class Edge(Booted):
         self._cache_mb = cache_mb
         self._program = find_nginx()
         self._life = ExitStack()
-        self._held: list[socket.socket] = []
         self._daemon: Daemon | None = None
         self.port = 0
         self._status = 0
@@ -73,12 +71,11 @@ class Edge(Booted):
     def _boot(self) -> None:
         workplace = Workplace.new(room_mb=ROOM_MB)
         self._life.callback(workplace.remove)
-        self._life.callback(self._end_server)
         folder = workplace.folder
-        ports, self._held = free_ports(2 + stages_needed(self.policy))
-        for each in self._held:
-            each.close()  # nginx takes no port that somebody else is bound to
-        self._held = []
+        ports, held = free_ports(2 + stages_needed(self.policy))
+        for each in held:
+            self._life.callback(each.close)  # nobody is given its ports while it is down either
+        self._life.callback(self._end_server)
         self.port, self._status = ports[0], ports[1]
         place = NginxPlace(
             listens={"http": f"{HOST}:{self.port}", "status": f"{HOST}:{self._status}"},

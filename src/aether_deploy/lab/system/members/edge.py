@@ -166,7 +166,7 @@ class EdgeMember(FrontedMember):
             self._network.publish(Server(self.name, region.code, HTTP[0], number + 1), address)
 
     def _booted(self, region: str) -> Edge:
-        """Return an edge that runs; another program may take its port before it does."""
+        """Return an edge that runs; where ports cannot be kept, another program may take one before it does."""
         policy = self._policies[region]
         origins = {each.name: str(self._network.reach(region, self._server(each.name))) for each in policy.origins}
         for _ in range(_TRIES - 1):
