@@ -278,6 +278,7 @@ def _is_deleted(stores: ObjectStore, key: str) -> bool:
 def test_readers_that_come_while_an_object_is_copied_mislead_the_copy_until_the_program_sets_it_right(
     two: ObjectStore, us: S3Client, link: Network
 ) -> None:
+    two.set_current("eu")  # what readers of the tests before have hidden by chance does not count here
     early, odd = (_misled(two, link, f"public/{name}") for name in ("early", "a b+%\u00e9/x"))
 
     hidden = [_read(two, key) for key in (early, odd)]
