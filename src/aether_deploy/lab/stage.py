@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -89,8 +90,7 @@ class Stage:
 
     def wanted(self, workload: str) -> int:
         """Return how many pods the workload's controller is to run."""
-        config = self.workloads[workload]
-        replicas: int = self.lab.client.get("apps/v1", config.target_kind, workload, self.namespace)["spec"]["replicas"]
+        replicas: int = self._object(workload)["spec"]["replicas"]
         return replicas
 
     def claimed(self, workload: str) -> int:
@@ -106,24 +106,20 @@ class Stage:
 
     def is_available(self, workload: str) -> bool:
         """Return whether all wanted pods are ready for as long as ``min_ready_secs`` says."""
-        config = self.workloads[workload]
-        body = self.lab.client.get("apps/v1", config.target_kind, workload, self.namespace)
-        available: int = body.get("status", {}).get("availableReplicas", 0)
-        replicas: int = body["spec"]["replicas"]
-        return available == replicas
+        return _all_available(self._object(workload))
 
     def has_rolled(self, workload: str, replaced: int) -> bool:
         """Return whether the workload's controller says of its newest template that ``replaced`` pods run by it.
 
         It says so after it has told those pods to end that it would replace next: whatever it does has begun by then.
         """
-        body = self.lab.client.get("apps/v1", self.workloads[workload].target_kind, workload, self.namespace)
+        body = self._object(workload)
         status = body.get("status", {})
-        return bool(
-            status.get("observedGeneration", 0) >= body["metadata"]["generation"]
-            and status.get("updatedReplicas", 0) == replaced
-            and status.get("availableReplicas", 0) == body["spec"]["replicas"]
-        )
+        seen = status.get("observedGeneration", 0) >= body["metadata"]["generation"]
+        return bool(seen and status.get("updatedReplicas", 0) == replaced and _all_available(body))
+
+    def _object(self, workload: str) -> dict[str, Any]:
+        return self.lab.client.get("apps/v1", self.workloads[workload].target_kind, workload, self.namespace)
 
     def placement(self) -> dict[str, dict[str, int]]:
         """Return the placement of every workload."""
@@ -248,3 +244,9 @@ def skew_of(counts: Iterable[int]) -> int:
 def fullest(counts: Mapping[str, int]) -> str:
     """Return the key with the highest count, the first of equals."""
     return max(counts, key=lambda name: counts[name])
+
+
+def _all_available(body: Mapping[str, Any]) -> bool:
+    available: int = body.get("status", {}).get("availableReplicas", 0)
+    replicas: int = body["spec"]["replicas"]
+    return available == replicas
